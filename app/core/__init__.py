@@ -1,0 +1,1 @@
+"""Configuration, errors, typed jobs and logging: what every other part may import."""

@@ -1,0 +1,57 @@
+"""The vocabulary of identifiers, states and scopes shared by every domain."""
+
+from enum import StrEnum
+from typing import NewType
+
+ProjectId = NewType("ProjectId", int)
+ItemPk = NewType("ItemPk", int)
+"""The database's own number of an item; clients never see it."""
+VersionId = NewType("VersionId", int)
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    RECOMMEND = "recommend"
+    INGEST = "ingest"
+    ADMIN = "admin"
+
+
+class ItemState(StrEnum):
+    """How far an item's content has come."""
+
+    PENDING = "pending"
+    ENCODED = "encoded"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class MediaState(StrEnum):
+    """How far one medium, or one content under one encoder, has come."""
+
+    PENDING = "pending"
+    ENCODED = "encoded"
+    FAILED = "failed"
+
+
+class JobState(StrEnum):
+    """The life of a job row."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        """Whether no worker will touch the job again."""
+        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+
+
+class Promotion(StrEnum):
+    """When a trained version goes live."""
+
+    IF_BETTER = "if_better"
+    ALWAYS = "always"
+    NEVER = "never"
