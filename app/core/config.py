@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     catalogue_poll_s: float = Field(default=5.0, gt=0)
     trending_half_life_s: float = Field(default=7 * 86_400.0, gt=0)
     trending_window_events: int = Field(default=100_000, ge=1)
-    trending_refresh_s: float = Field(default=30.0, ge=0)
+    trending_refresh_s: float = Field(default=10.0, ge=0)
 
     heartbeat_s: float = Field(default=1.0, gt=0)
     job_stale_s: float = Field(default=10.0, gt=0)
@@ -62,7 +62,8 @@ class Settings(BaseSettings):
     @field_validator("encoders", mode="before")
     @classmethod
     def _parse_encoders(cls, value: Any) -> Any:
-        return json.loads(value) if isinstance(value, str) else value
+        options = json.loads(value) if isinstance(value, str) else value
+        return options and tuple(one if isinstance(one, EncoderSpec) else EncoderSpec.from_dict(one) for one in options)
 
     @field_validator("data_dir")
     @classmethod
@@ -78,7 +79,7 @@ class Settings(BaseSettings):
         url = getattr(self, name) or self._endpoints.get(name)
         if url is None:
             raise NotConfigured(
-                f"Set CROSSAN_{name.upper()}, or start the bundled services with `crossan up` (data folder {self.data_dir})."
+                f"Set CROSSAN_{name.upper()}, or start the bundled services by `crossan up` (folder {self.data_dir})."
             )
         return str(url)
 

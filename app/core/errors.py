@@ -49,9 +49,7 @@ class PayloadTooLarge(CrossanError):
 
     def __init__(self, *, limit_bytes: int, field: str = "body") -> None:
         message = f"larger than the limit of {limit_bytes:,} bytes"
-        super().__init__(
-            f"{field}: {message}", errors=[{"field": field, "message": message, "limit": limit_bytes}]
-        )
+        super().__init__(f"{field}: {message}", errors=[{"field": field, "message": message, "limit": limit_bytes}])
 
 
 class NotAuthenticated(CrossanError):
@@ -144,3 +142,9 @@ class NotConfigured(CrossanError):
     """The process lacks a setting it cannot run without."""
 
     slug = "not-configured"
+
+
+class TrainingFailed(CrossanError):
+    """A training ended without a version: too little data, a loss that is not finite, or an export that differs."""
+
+    slug = "training-failed"

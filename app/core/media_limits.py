@@ -2,21 +2,35 @@
 
 from dataclasses import dataclass
 
+UTF8_BYTES_A_CHARACTER = 4
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class MediaLimits:
-    """Bounds checked on the bytes and the header of an upload."""
+    """What is accepted at most.
 
-    text_max_bytes: int = 400_000
-    text_max_characters: int = 100_000
-    image_max_bytes: int = 20_000_000
-    image_max_pixels: int = 50_000_000
-    audio_max_bytes: int = 50_000_000
-    audio_max_seconds: float = 1_800.0
-    video_max_bytes: int = 200_000_000
-    video_max_seconds: float = 600.0
-    video_max_pixels: int = 8_500_000
+    Attributes:
+        image_bytes: of an image file.
+        image_pixels: width times height of an image.
+        audio_bytes: of a sound file.
+        audio_seconds: length of a sound.
+        video_bytes: of a video file.
+        video_seconds: length of a video.
+        video_pixels: width times height of a frame.
+        text_characters: of a text; its bytes are at most four times as many.
+    """
+
+    image_bytes: int = 20_000_000
+    image_pixels: int = 50_000_000
+    audio_bytes: int = 50_000_000
+    audio_seconds: float = 1800.0
+    video_bytes: int = 200_000_000
+    video_seconds: float = 600.0
+    video_pixels: int = 36_000_000
+    text_characters: int = 100_000
 
     def max_bytes(self, modality: str) -> int:
-        """The byte limit of a modality; modalities of no known kind take the image's."""
-        return int(getattr(self, f"{modality}_max_bytes", self.image_max_bytes))
+        """The most bytes of one medium; a modality of no known kind counts as a video."""
+        if modality == "text":
+            return self.text_characters * UTF8_BYTES_A_CHARACTER
+        return int(getattr(self, f"{modality}_bytes", self.video_bytes))

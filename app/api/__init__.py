@@ -1,0 +1,1 @@
+"""The HTTP edge: routes that parse, call one service, and return."""

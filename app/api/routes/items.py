@@ -1,0 +1,121 @@
+"""Items and their media come in, are looked at, and go."""
+
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Query, Request, Response, status
+
+from app.api.auth import Ingester, documented
+from app.api.deps import Cursor, EdgeDep, ItemIdPath, Limit
+from app.api.uploads import item_with_media, one_medium
+from app.core.types import ItemState
+from app.items.schemas import ItemFields, ItemPage, ItemPatch, ItemRead
+
+router = APIRouter(prefix="/items", tags=["items"], dependencies=documented)
+
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_MEDIUM = {
+    "required": True,
+    "content": {
+        "application/octet-stream": _BINARY,
+        "application/json": {
+            "schema": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+        },
+        "multipart/form-data": {
+            "schema": {"type": "object", "properties": {"file": _BINARY["schema"]}, "required": ["file"]}
+        },
+    },
+}
+_ITEM_WITH_MEDIA = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["item"],
+                "properties": {
+                    "item": {"type": "string", "description": "The item's fields and its `item_id`, as JSON."}
+                },
+                "additionalProperties": _BINARY["schema"],
+            }
+        }
+    },
+}
+
+
+@router.put("/{item_id}", responses={201: {"model": ItemRead}})
+async def put_item(
+    item_id: ItemIdPath, fields: ItemFields, edge: EdgeDep, principal: Ingester, response: Response
+) -> ItemRead:
+    """Create an item or replace what is said of it; its media stay."""
+    item, created = await edge.call(principal.project, lambda services: services.items.put(item_id, fields))
+    await edge.directory.refresh_if_loaded(principal.project)
+    response.status_code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
+    return item
+
+
+@router.post("", responses={201: {"model": ItemRead}}, openapi_extra={"requestBody": _ITEM_WITH_MEDIA})
+async def post_item(request: Request, edge: EdgeDep, principal: Ingester, response: Response) -> ItemRead:
+    """Create or replace an item together with its media, in one request: all of it is taken or nothing."""
+    intake = edge.context.intake
+    async with item_with_media(request, intake) as (new, files):
+
+        def accept() -> Any:
+            for modality, file in files.items():
+                intake.check(modality, file)
+            return {modality: intake.accept(principal.project, modality, file) for modality, file in files.items()}
+
+        media = await anyio.to_thread.run_sync(accept)
+    fields = ItemFields(**new.model_dump(exclude={"item_id"}))
+    item, created = await edge.call(principal.project, lambda services: services.items.put(new.item_id, fields, media))
+    await edge.directory.refresh_if_loaded(principal.project)
+    response.status_code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
+    return item
+
+
+@router.post("/{item_id}/media/{modality}", status_code=202, openapi_extra={"requestBody": _MEDIUM})
+async def post_media(
+    item_id: ItemIdPath, modality: str, request: Request, edge: EdgeDep, principal: Ingester
+) -> ItemRead:
+    """Attach one medium: raw bytes, a multipart part `file`, or for a text also JSON. Encoding follows by itself."""
+    intake = edge.context.intake
+    intake.check_modality(modality)
+    await edge.call(principal.project, lambda services: services.items.get(item_id))
+    async with one_medium(request, modality, intake) as file:
+        stored = await anyio.to_thread.run_sync(intake.accept, principal.project, modality, file)
+    return await edge.call(principal.project, lambda services: services.items.attach(item_id, modality, stored))
+
+
+@router.get("/{item_id}")
+async def get_item(item_id: ItemIdPath, edge: EdgeDep, principal: Ingester) -> ItemRead:
+    """One item with its media and its state."""
+    return await edge.call(principal.project, lambda services: services.items.get(item_id))
+
+
+@router.get("")
+async def list_items(
+    edge: EdgeDep,
+    principal: Ingester,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    state: Annotated[ItemState | None, Query(description="Only items in this state.")] = None,
+) -> ItemPage:
+    """Items in the order of their arrival."""
+    return await edge.call(
+        principal.project, lambda services: services.items.page(limit=limit, cursor=cursor, state=state)
+    )
+
+
+@router.patch("/{item_id}")
+async def patch_item(item_id: ItemIdPath, patch: ItemPatch, edge: EdgeDep, principal: Ingester) -> ItemRead:
+    """Change some fields."""
+    item = await edge.call(principal.project, lambda services: services.items.patch(item_id, patch))
+    await edge.directory.refresh_if_loaded(principal.project)
+    return item
+
+
+@router.delete("/{item_id}", status_code=204)
+async def delete_item(item_id: ItemIdPath, edge: EdgeDep, principal: Ingester) -> None:
+    """Remove an item from every answer."""
+    await edge.call(principal.project, lambda services: services.items.delete(item_id))
+    await edge.directory.refresh_if_loaded(principal.project)

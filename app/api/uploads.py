@@ -1,0 +1,90 @@
+"""Reads media from requests: raw bytes, a multipart part, or a text as JSON; spooled to disk, never past the limit."""
+
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from io import BytesIO
+from typing import BinaryIO, cast
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.datastructures import FormData, UploadFile
+
+from app.core.errors import InvalidRequest, PayloadTooLarge
+from app.items.intake import MediaIntake, spooled_within
+from app.items.schemas import ItemCreate, TextBody
+
+SPOOL_BYTES = 1 << 20
+ITEM_PART = "item"
+FILE_PART = "file"
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@asynccontextmanager
+async def one_medium(request: Request, modality: str, intake: MediaIntake) -> AsyncIterator[BinaryIO]:
+    """The one medium of a request, as a file that lives as long as the context."""
+    limit = intake.max_bytes(modality)
+    kind = _content_type(request)
+    if kind == "multipart/form-data":
+        async with request.form(max_files=1, max_fields=1) as form:
+            yield spooled_within(_part(form, FILE_PART), field=FILE_PART, limit_bytes=limit)
+    elif kind == "application/json" and modality == "text":
+        yield _text_of(await request.body())
+    else:
+        with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+            size = 0
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise PayloadTooLarge(limit_bytes=limit, field=modality)
+                spool.write(chunk)
+            spool.seek(0)
+            yield cast(BinaryIO, spool)
+
+
+def _text_of(body: bytes) -> BinaryIO:
+    try:
+        return BytesIO(TextBody.model_validate_json(body).text.encode())
+    except ValidationError as error:
+        raise _invalid(error, prefix=()) from error
+
+
+@asynccontextmanager
+async def item_with_media(
+    request: Request, intake: MediaIntake
+) -> AsyncIterator[tuple[ItemCreate, Mapping[str, BinaryIO]]]:
+    """The parts of a multipart upload: `item` as JSON, and one file for each modality."""
+    if _content_type(request) != "multipart/form-data":
+        raise InvalidRequest.of("body", "must be multipart/form-data with a part 'item' and a part for each modality")
+    async with request.form(max_files=32, max_fields=32) as form:
+        yield _item_of(form), {name: _medium(form, name, intake) for name in form if name != ITEM_PART}
+
+
+def _item_of(form: FormData) -> ItemCreate:
+    try:
+        return ItemCreate.model_validate_json(_part(form, ITEM_PART).read())
+    except ValidationError as error:
+        raise _invalid(error, prefix=(ITEM_PART,)) from error
+
+
+def _medium(form: FormData, modality: str, intake: MediaIntake) -> BinaryIO:
+    intake.check_modality(modality)
+    return spooled_within(_part(form, modality), field=modality, limit_bytes=intake.max_bytes(modality))
+
+
+def _part(form: FormData, name: str) -> BinaryIO:
+    parts = form.getlist(name)
+    if len(parts) != 1:
+        raise InvalidRequest.of(name, "is missing" if not parts else "must be sent once")
+    part = parts[0]
+    return part.file if isinstance(part, UploadFile) else BytesIO(part.encode())
+
+
+def _invalid(error: ValidationError, *, prefix: tuple[str, ...]) -> InvalidRequest:
+    errors = [
+        {"field": ".".join((*prefix, *map(str, one["loc"]))) or "body", "message": one["msg"]} for one in error.errors()
+    ]
+    return InvalidRequest(f"{errors[0]['field']}: {errors[0]['message']}", errors=errors)

@@ -1,0 +1,53 @@
+"""The `crossan` command: assembly, and how errors look."""
+
+import sys
+
+import typer
+
+from app.cli.client import ClientError
+from app.cli.imports import import_
+from app.cli.keys import keys
+from app.cli.output import notes, print_json
+from app.cli.recommend import recommend
+from app.cli.status import migrate, status
+from app.cli.train import train
+from app.cli.up import up
+from app.core.errors import CrossanError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Self-hosted recommendations for text, images, audio and video.",
+)
+app.command()(up)
+app.command("import")(import_)
+app.command()(train)
+app.command()(recommend)
+app.add_typer(keys, name="keys")
+app.command()(status)
+app.command()(migrate)
+
+
+def main() -> None:
+    """Run a command; an expected error is one message and exit code 1 (JSON on stdout with --json)."""
+    try:
+        app()
+    except (ClientError, CrossanError) as error:
+        as_json = "--json" in sys.argv
+        if as_json:
+            print_json({"error": describe(error)})
+        else:
+            notes.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def describe(error: ClientError | CrossanError) -> dict[str, object]:
+    """An error as a problem document."""
+    if isinstance(error, ClientError):
+        return error.describe()
+    return {"title": error.title, "detail": error.detail, **({"errors": error.errors} if error.errors else {})}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Progress on the terminal: bars for counted work, a line that tells how a training goes."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from app.cli.client import Client
+from app.cli.output import notes
+
+POLL_S = 0.5
+FINISHED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@contextmanager
+def bars(totals: Mapping[str, int], *, hidden: bool = False) -> Iterator[Callable[[str, int], None]]:
+    """One bar for each name; call what is yielded with a name and how many more are done."""
+    columns = (TextColumn("  {task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=notes, disable=hidden or not notes.is_terminal, transient=True) as progress:
+        tasks: dict[str, TaskID] = {name: progress.add_task(name, total=total) for name, total in totals.items()}
+        yield lambda name, count: progress.advance(tasks[name], count)
+
+
+@contextmanager
+def status_line(*, hidden: bool = False) -> Iterator[Callable[[str], None]]:
+    """A line that is written over; call what is yielded with its text."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=notes, disable=hidden or not notes.is_terminal, transient=True) as progress:
+        task = progress.add_task("")
+        yield lambda text: progress.update(task, description=text)
+
+
+async def follow(client: Client, training_id: str, show: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+    """Poll a training until it has ended; `show` gets every look at it."""
+    while True:
+        training: dict[str, Any] = await client.get(f"/admin/trainings/{training_id}")
+        show(training)
+        if training["state"] in FINISHED:
+            return training
+        await asyncio.sleep(POLL_S)
+
+
+def describe(training: Mapping[str, Any]) -> str:
+    """A training in one line: 'training · epoch 3/40 · loss 5.1234 · HR@10 0.1234 · NDCG@10 0.0654'."""
+    progress = training.get("progress") or {}
+    parts = [str(progress.get("stage") or training["state"])]
+    if progress.get("epochs"):
+        parts.append(f"epoch {progress.get('epoch', 0)}/{progress['epochs']}")
+    named = (("loss", "loss"), ("hr10", "HR@10"), ("ndcg10", "NDCG@10"))
+    parts += [f"{title} {progress[name]:.4f}" for name, title in named if progress.get(name) is not None]
+    return " · ".join(parts)

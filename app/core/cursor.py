@@ -1,0 +1,28 @@
+"""Opaque cursors: where the next page of a list begins."""
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from app.core.errors import InvalidRequest
+
+
+def encode_cursor(*position: Any) -> str:
+    """A position as URL-safe text that says nothing to clients."""
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, *types: type) -> list[Any]:
+    """The position again, of the given types; raises InvalidRequest for text that is no cursor of ours."""
+    try:
+        position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError):
+        position = None
+    if (
+        not isinstance(position, list)
+        or len(position) != len(types)
+        or any(type(part) is not wanted for part, wanted in zip(position, types, strict=True))
+    ):
+        raise InvalidRequest.of("cursor", "is not one that this service gave out")
+    return position

@@ -1,0 +1,35 @@
+"""String and JSON types that PostgreSQL can store: no NUL, no lone surrogate, no NaN."""
+
+import json
+from typing import Annotated
+
+from pydantic import AfterValidator, JsonValue, StringConstraints
+
+NUL = "\x00"
+
+
+def _without_nul(value: str) -> str:
+    if NUL in value:
+        raise ValueError("must not contain the character NUL")
+    return value
+
+
+def _storable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    encoded = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    if len(encoded) > MAX_ATTRIBUTES_BYTES:
+        raise ValueError(f"must be at most {MAX_ATTRIBUTES_BYTES:,} bytes as JSON, it is {len(encoded):,}")
+    if b"\\u0000" in encoded:
+        raise ValueError("must not contain the character NUL")
+    return value
+
+
+MAX_ATTRIBUTES_BYTES = 16_384
+
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$"), AfterValidator(_without_nul)
+]
+"""An id of the client's own: any printable characters."""
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Title = Annotated[str, StringConstraints(max_length=1_000), AfterValidator(_without_nul)]
+Paragraphs = Annotated[str, StringConstraints(max_length=50_000), AfterValidator(_without_nul)]
+Attributes = Annotated[dict[str, JsonValue], AfterValidator(_storable)]

@@ -1,0 +1,30 @@
+"""Model versions: trained artifacts and what was measured of them."""
+
+import uuid
+from typing import Any
+
+from sqlalchemy import UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base, CreatedAt, Pk, ProjectFk
+
+
+class ModelVersionRow(Base):
+    """One published artifact folder; a training publishes at most one (`job_id` is unique)."""
+
+    __tablename__ = "model_versions"
+    __table_args__ = (UniqueConstraint("project_id", "number"),)
+
+    id: Mapped[Pk]
+    project_id: Mapped[ProjectFk]
+    number: Mapped[int]
+    method: Mapped[str]
+    job_id: Mapped[uuid.UUID | None] = mapped_column(unique=True)
+    artifact: Mapped[str]
+    manifest: Mapped[dict[str, Any]]
+    created_at: Mapped[CreatedAt]
+
+    @property
+    def name(self) -> str:
+        """The version as clients write it."""
+        return f"v{self.number}"

@@ -1,0 +1,1 @@
+"""Draws the demo pictures: one scene for each topic, changed by the mood."""

@@ -1,0 +1,1 @@
+"""Synthesises the demo sounds: one soundscape for each topic."""

@@ -1,0 +1,96 @@
+"""Takes events in: told apart, stored once, and visible in the sequence state after the commit."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from redis.exceptions import RedisError
+
+from app.core.types import ProjectId
+from app.db.session import Transaction
+from app.events.repository import EventRepository, NewEvent
+from app.events.schemas import EventReport, EventResult, EventStatus, EventWrite
+from app.stores.sequence_cache import SequenceEvent, SequenceWriter
+
+log = structlog.get_logger(__name__)
+
+
+class EventService:
+    """Events of one project in one transaction."""
+
+    def __init__(self, transaction: Transaction, project: ProjectId, *, sequences: SequenceWriter) -> None:
+        self._transaction = transaction
+        self._project = project
+        self._sequences = sequences
+        self._events = EventRepository(transaction, project)
+
+    def record(self, raw_events: Sequence[Any]) -> EventReport:
+        """Store what is valid and new; every event gets its own answer, in order.
+
+        Args:
+            raw_events: JSON values; one that is not an event is rejected and harms no other.
+        """
+        now = datetime.now(UTC)
+        parsed = [_parse(raw, now) for raw in raw_events]
+        events = [event for event in parsed if isinstance(event, NewEvent)]
+        # The first of several events with one id is the one that counts.
+        unique = {event.event_id: event for event in reversed(events)}
+        numbers = self._events.insert([event for event in events if unique[event.event_id] is event]) if events else {}
+        self._update_sequences([unique[event_id] for event_id in numbers], numbers)
+        return _report(parsed, set(numbers))
+
+    def _update_sequences(self, events: Sequence[NewEvent], numbers: Mapping[str, int]) -> None:
+        by_user: dict[str, list[SequenceEvent]] = {}
+        for event in events:
+            added = SequenceEvent(numbers[event.event_id], event.item_id, event.time_us)
+            by_user.setdefault(event.user_id, []).append(added)
+        if by_user:
+            self._transaction.before_commit(lambda: _best_effort(self._sequences.mark, self._project, by_user))
+            self._transaction.after_commit(lambda: _best_effort(self._sequences.append, self._project, by_user))
+
+
+def _best_effort(tell: Callable[..., None], *args: Any) -> None:
+    """The cache may be away: events are accepted all the same, and a state it kept expires by itself."""
+    try:
+        tell(*args)
+    except RedisError as error:
+        log.warning("sequence cache not told", error=str(error))
+
+
+def identity(event: EventWrite, time: datetime) -> str:
+    """The client's id, or one made from user, item, type and time."""
+    if event.event_id is not None:
+        return event.event_id
+    told_apart = "\x00".join((event.user_id, event.item_id, event.type, time.isoformat()))
+    return "auto:" + hashlib.sha256(told_apart.encode()).hexdigest()[:40]
+
+
+def _parse(raw: Any, now: datetime) -> NewEvent | EventResult:
+    try:
+        event = EventWrite.model_validate(raw)
+    except ValidationError as error:
+        errors = [{"field": ".".join(map(str, one["loc"])) or "event", "message": one["msg"]} for one in error.errors()]
+        return EventResult(status=EventStatus.REJECTED, errors=errors)
+    time = (event.timestamp or now).astimezone(UTC)
+    return NewEvent(identity(event, time), event.user_id, event.item_id, event.type, event.value, time)
+
+
+def _report(parsed: Sequence[NewEvent | EventResult], new: set[str]) -> EventReport:
+    results: list[EventResult] = []
+    for event in parsed:
+        if isinstance(event, EventResult):
+            results.append(event)
+            continue
+        status = EventStatus.ACCEPTED if event.event_id in new else EventStatus.DUPLICATE
+        new.discard(event.event_id)
+        results.append(EventResult(status=status, event_id=event.event_id))
+    counts = {status: sum(result.status is status for result in results) for status in EventStatus}
+    return EventReport(
+        accepted=counts[EventStatus.ACCEPTED],
+        duplicates=counts[EventStatus.DUPLICATE],
+        rejected=counts[EventStatus.REJECTED],
+        results=results,
+    )

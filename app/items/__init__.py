@@ -1,0 +1,1 @@
+"""Items and their media: intake, encoding, vectors."""

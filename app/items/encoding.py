@@ -1,0 +1,193 @@
+"""Runs the frozen encoders over what is pending: claim, decode, encode, store, settle; one batch at a time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Protocol
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from app.core.jobs import JobKind
+from app.db.session import Database
+from app.items.encoding_repository import Claim, EncodingRepository, register_encoder
+from app.jobs.run import JobRun
+from app.jobs.service import JobService
+from app.stores.blobs import BlobStore
+from app.stores.features import FeatureStore
+from app.stores.queue import JobQueue
+from model.encoders.decode import MediaError, Sample
+from model.encoders.spec import EncoderSpec
+
+log = structlog.get_logger(__name__)
+
+MAX_ATTEMPTS = 3
+"""Content that was being encoded this often when its worker died is given up."""
+
+
+class FrozenEncoder(Protocol):
+    """What this domain needs of an encoder."""
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """What it is."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies its output."""
+
+    @property
+    def layers(self) -> int:
+        """Stored states an input: its depth and the embedding layer."""
+
+    @property
+    def width(self) -> int:
+        """Width of a state."""
+
+    def encode(self, samples: Sequence[Sample]) -> NDArray[np.float16]:
+        """Pooled hidden states [n, layers, width]."""
+
+
+Decoder = Callable[[EncoderSpec, Sequence[bytes]], Sequence[Sample | MediaError]]
+
+
+class EncodingService:
+    """Encodes the pending media of projects.
+
+    Args:
+        database: holds the work list.
+        blobs: raw media.
+        features: takes the hidden states.
+        encoders: the frozen models, by modality.
+        decode: bytes to samples, safe against hostile input.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        features: FeatureStore,
+        *,
+        encoders: Mapping[str, FrozenEncoder],
+        decode: Decoder,
+        batch: int,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._features = features
+        self._encoders = encoders
+        self._decode = decode
+        self._batch = batch
+
+    def register(self, queue: JobQueue) -> None:
+        """Put these encoders in charge; after a change of encoder everything of its modality is encoded anew."""
+        for modality, encoder in self._encoders.items():
+            with self._database.transaction() as transaction:
+                values = {
+                    "modality": modality,
+                    "fingerprint": encoder.fingerprint,
+                    "spec": asdict(encoder.spec),
+                    "layers": encoder.layers,
+                    "width": encoder.width,
+                }
+                for project in register_encoder(transaction, values):
+                    JobService(transaction, queue).ensure_waiting(project, JobKind.ENCODE)
+
+    def encode_pending(self, run: JobRun, *, after_batch: Callable[[], object]) -> int:
+        """Encode until nothing of the job's project is pending; how many contents were done.
+
+        Raises:
+            JobStopped: when the job shall leave off; finished batches stay.
+        """
+        for encoder in self._encoders.values():
+            with self._database.transaction() as transaction:
+                EncodingRepository(transaction, run.project).plan(encoder.spec.modality, encoder.fingerprint)
+        done = 0
+        advanced = True
+        while advanced:
+            advanced = False
+            for encoder in self._encoders.values():
+                count = self._encode_batch(run, encoder)
+                if count:
+                    done, advanced = done + count, True
+                    after_batch()
+        return done
+
+    def _encode_batch(self, run: JobRun, encoder: FrozenEncoder) -> int:
+        run.check()
+        with self._database.transaction() as transaction:
+            work = EncodingRepository(transaction, run.project)
+            work.settle(encoder.spec.modality, encoder.fingerprint)
+            claims = work.claim(encoder.fingerprint, job=run.id, limit=min(self._batch, encoder.spec.batch_size))
+            if any(claim.attempts > 1 for claim in claims):
+                # A worker died over one of these: take them one by one, so that only the culprit is given up.
+                work.release(claims[1:])
+                claims = claims[:1]
+        if claims:
+            encoded, failed = self._run_encoder(run, encoder, claims)
+            self._store(run, encoder, encoded=encoded, failed=failed)
+        return len(claims)
+
+    def _run_encoder(
+        self, run: JobRun, encoder: FrozenEncoder, claims: Sequence[Claim]
+    ) -> tuple[dict[Claim, NDArray[np.float16]], dict[Claim, str]]:
+        failed = {
+            claim: "the worker died each time it was encoded" for claim in claims if claim.attempts > MAX_ATTEMPTS
+        }
+        tried = [claim for claim in claims if claim not in failed]
+        blobs = {claim: blob for claim in tried if (blob := self._read(run, claim)) is not None}
+        failed |= {claim: "the stored bytes are missing" for claim in tried if claim not in blobs}
+        samples: dict[Claim, Sample] = {}
+        for claim, sample in zip(blobs, self._decode(encoder.spec, list(blobs.values())), strict=True):
+            if isinstance(sample, MediaError):
+                failed[claim] = sample.reason
+            else:
+                samples[claim] = sample
+        encoded, unfit = _encode(encoder, samples)
+        return encoded, failed | unfit
+
+    def _read(self, run: JobRun, claim: Claim) -> bytes | None:
+        try:
+            return self._blobs.get(run.project, claim.content_hash)
+        except FileNotFoundError:
+            return None
+
+    def _store(
+        self,
+        run: JobRun,
+        encoder: FrozenEncoder,
+        *,
+        encoded: Mapping[Claim, NDArray[np.float16]],
+        failed: Mapping[Claim, str],
+    ) -> None:
+        shard = (
+            self._features.write(run.project, encoder.fingerprint, np.stack(list(encoded.values()))) if encoded else ""
+        )
+        with self._database.transaction() as transaction:
+            work = EncodingRepository(transaction, run.project)
+            if encoded:
+                work.store(list(encoded), shard)
+            for claim, reason in failed.items():
+                log.info("media failed", project=run.project, content=claim.content_hash, reason=reason)
+                work.fail(claim, reason)
+            work.settle(encoder.spec.modality, encoder.fingerprint)
+
+
+def _encode(
+    encoder: FrozenEncoder, samples: Mapping[Claim, Sample]
+) -> tuple[dict[Claim, NDArray[np.float16]], dict[Claim, str]]:
+    """States of every sample; if the batch as a whole does not go through, each is tried alone."""
+    if not samples:
+        return {}, {}
+    try:
+        return dict(zip(samples, encoder.encode(list(samples.values())), strict=True)), {}
+    except (RuntimeError, ValueError, ArithmeticError) as error:
+        if len(samples) == 1:
+            return {}, {claim: f"the encoder refused it: {error}" for claim in samples}
+    encoded: dict[Claim, NDArray[np.float16]] = {}
+    unfit: dict[Claim, str] = {}
+    for claim, sample in samples.items():
+        one, none = _encode(encoder, {claim: sample})
+        encoded |= one
+        unfit |= none
+    return encoded, unfit

@@ -1,0 +1,173 @@
+"""What clients do with items: write, attach media, read, list, delete."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.core.cursor import decode_cursor, encode_cursor
+from app.core.errors import ItemNotFound
+from app.core.jobs import JobKind
+from app.core.types import ItemState, MediaState, ProjectId
+from app.db.session import Transaction
+from app.db.tables import ItemRow, MediaRow
+from app.items.intake import MediaIntake, StoredMedia
+from app.items.repository import ItemRepository
+from app.items.schemas import ItemFields, ItemPage, ItemPatch, ItemRead, MediaRead
+from app.jobs.service import JobService
+from app.stores.changes import ChangeFeed
+
+TEXT = "text"
+UPLOAD = "upload"
+METADATA = "metadata"
+
+
+class ItemService:
+    """Items of one project in one transaction."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        project: ProjectId,
+        *,
+        jobs: JobService,
+        intake: MediaIntake,
+        changes: ChangeFeed,
+    ) -> None:
+        self._transaction = transaction
+        self._project = project
+        self._jobs = jobs
+        self._intake = intake
+        self._changes = changes
+        self._items = ItemRepository(transaction, project)
+
+    def put(
+        self, item_id: str, fields: ItemFields, media: Mapping[str, StoredMedia] | None = None
+    ) -> tuple[ItemRead, bool]:
+        """Write an item, with media if there are any; the item, and whether it is new."""
+        row, created = self._items.upsert(item_id, fields.model_dump())
+        changed = [self._attach(row, modality, stored) for modality, stored in (media or {}).items()]
+        self._settle(row, content_changed=any(changed))
+        return self.get(item_id), created
+
+    def patch(self, item_id: str, patch: ItemPatch) -> ItemRead:
+        """Change the given fields; raises ItemNotFound."""
+        row = self._lock(item_id)
+        for name, value in patch.model_dump(exclude_unset=True).items():
+            setattr(
+                row,
+                name,
+                value if value is not None else ItemFields.model_fields[name].get_default(call_default_factory=True),
+            )
+        self._settle(row)
+        return self.get(item_id)
+
+    def attach(self, item_id: str, modality: str, stored: StoredMedia) -> ItemRead:
+        """Attach an accepted medium; raises ItemNotFound."""
+        row = self._lock(item_id)
+        self._settle(row, content_changed=self._attach(row, modality, stored))
+        return self.get(item_id)
+
+    def delete(self, item_id: str) -> None:
+        """Remove an item from every answer; raises ItemNotFound."""
+        self._items.delete(self._lock(item_id))
+        self._announce()
+
+    def get(self, item_id: str) -> ItemRead:
+        """One item; raises ItemNotFound."""
+        self._transaction.session.flush()
+        found = self._items.get(item_id)
+        if found is None:
+            raise ItemNotFound(item_id)
+        row, recommendable = found
+        return read_item(row, self._items.media_of([row.id])[row.id], recommendable)
+
+    def page(self, *, limit: int, cursor: str | None, state: ItemState | None) -> ItemPage:
+        """Some items in the order of arrival."""
+        after = decode_cursor(cursor, int)[0] if cursor else None
+        rows = self._items.page(limit=limit + 1, after=after, state=state)
+        shown = rows[:limit]
+        media = self._items.media_of([row.id for row, _ in shown])
+        return ItemPage(
+            items=[read_item(row, media[row.id], flag) for row, flag in shown],
+            next_cursor=encode_cursor(shown[-1][0].id) if len(rows) > limit else None,
+        )
+
+    def _lock(self, item_id: str) -> ItemRow:
+        row = self._items.lock(item_id)
+        if row is None:
+            raise ItemNotFound(item_id)
+        return row
+
+    def _attach(self, row: ItemRow, modality: str, stored: StoredMedia, source: str = UPLOAD) -> bool:
+        info = stored.info
+        values: dict[str, Any] = {
+            "source": source,
+            "content_hash": stored.content_hash,
+            "content_type": info.content_type,
+            "size_bytes": info.size_bytes,
+            "width": info.width,
+            "height": info.height,
+            "duration_s": info.duration_s,
+        }
+        return self._items.set_media(row, modality, values)
+
+    def _settle(self, row: ItemRow, *, content_changed: bool = False) -> None:
+        """Keep the text made from the fields up to date, and have encoders look at what is new."""
+        self._transaction.session.flush()
+        if self._describe(row) or content_changed:
+            self._items.mark_pending(row)
+            self._jobs.ensure_waiting(self._project, JobKind.ENCODE)
+        self._announce()
+
+    def _describe(self, row: ItemRow) -> bool:
+        """Without an uploaded text, title, categories and description are the item's text; whether it changed."""
+        texts = {medium.source: medium for medium in self._items.media_of([row.id])[row.id] if medium.modality == TEXT}
+        if UPLOAD in texts:
+            return False
+        text = compose_text(row)
+        if text:
+            return self._attach(row, TEXT, self._intake.accept_text(self._project, text), METADATA)
+        if texts:
+            self._items.drop_media(row, TEXT)
+        return bool(texts)
+
+    def _announce(self) -> None:
+        self._transaction.after_commit(lambda: self._changes.announce(self._project))
+
+
+def compose_text(row: ItemRow) -> str:
+    """Title, categories and description, a line each; empty if there is nothing to read."""
+    return "\n".join(filter(None, (row.title.strip(), ", ".join(row.categories), row.description.strip())))
+
+
+def read_item(row: ItemRow, media: list[MediaRow], recommendable: bool) -> ItemRead:
+    """A row as clients may see it."""
+    return ItemRead(
+        item_id=row.item_id,
+        title=row.title,
+        description=row.description,
+        categories=row.categories,
+        attributes=row.attributes,
+        available=row.available,
+        published_at=row.published_at,
+        state=ItemState(row.state),
+        error=row.error,
+        recommendable=recommendable,
+        media={medium.modality: read_media(medium) for medium in media},
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def read_media(row: MediaRow) -> MediaRead:
+    """One medium as clients may see it."""
+    return MediaRead(
+        content_type=row.content_type,
+        size_bytes=row.size_bytes,
+        sha256=row.content_hash,
+        source=row.source,
+        width=row.width,
+        height=row.height,
+        duration_s=row.duration_s,
+        state=MediaState(row.state),
+        error=row.error,
+    )

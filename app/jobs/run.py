@@ -1,0 +1,134 @@
+"""One claimed job in a worker: its heartbeat, its reasons to stop, and its end."""
+
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from app.core.errors import CrossanError
+from app.core.types import JobState, ProjectId
+from app.db.session import Database, Transaction
+from app.db.tables import JobRow
+from app.jobs.repository import JobRepository
+
+log = structlog.get_logger(__name__)
+
+
+class JobStopped(Exception):
+    """The work left off on request; `JobRun` knows why."""
+
+
+class JobRun:
+    """A job this process owns, as a context that beats until it is left.
+
+    Args:
+        database: where the row lives.
+        row: the claimed row.
+        heartbeat_s: seconds between beats.
+        shutting_down: set when the process wants to end.
+    """
+
+    def __init__(self, database: Database, row: JobRow, *, heartbeat_s: float, shutting_down: threading.Event) -> None:
+        self.id: UUID = row.id
+        self.project = ProjectId(row.project_id)
+        self.payload: Mapping[str, Any] = row.payload
+        self._attempt = row.attempts
+        self._database = database
+        self._heartbeat_s = heartbeat_s
+        self._shutting_down = shutting_down
+        self._cancelled = threading.Event()
+        self._lost = threading.Event()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{row.id}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._over.wait(self._heartbeat_s):
+            try:
+                with self._database.transaction() as transaction:
+                    cancel = JobRepository(transaction).beat(self.id, self._attempt)
+            except OperationalError as error:
+                log.warning("heartbeat failed", job=str(self.id), error=str(error))
+                continue
+            if cancel is None:
+                self._lost.set()
+                return
+            if cancel:
+                self._cancelled.set()
+
+    def should_stop(self) -> bool:
+        """Whether the work shall leave off: cancelled, taken away, or the process ends."""
+        return self._cancelled.is_set() or self._lost.is_set() or self._shutting_down.is_set()
+
+    def check(self) -> None:
+        """Raise JobStopped if the work shall leave off."""
+        if self.should_stop():
+            raise JobStopped
+
+    def record_progress(self, progress: Mapping[str, Any]) -> None:
+        """Show how far the work is."""
+        with self._database.transaction() as transaction:
+            JobRepository(transaction).record_progress(self.id, self._attempt, progress)
+
+    def finish(self, transaction: Transaction, result: Mapping[str, Any] | None) -> None:
+        """Succeed in the same transaction as the work's effect; raises JobStopped if the job is no longer ours."""
+        done = JobRepository(transaction).finish(self.id, self._attempt, JobState.SUCCEEDED, result=result)
+        if not done:
+            self._lost.set()
+            raise JobStopped
+
+    def fail(self, reason: str) -> None:
+        """End without success."""
+        with self._database.transaction() as transaction:
+            JobRepository(transaction).finish(self.id, self._attempt, JobState.FAILED, error=reason)
+
+    def leave_off(self) -> None:
+        """Settle the row after JobStopped: cancelled, or given back for the next worker."""
+        with self._database.transaction() as transaction:
+            jobs = JobRepository(transaction)
+            if self._cancelled.is_set():
+                jobs.finish(self.id, self._attempt, JobState.CANCELLED)
+            elif not self._lost.is_set():
+                jobs.release(self.id, self._attempt)
+
+
+def run_job(
+    database: Database,
+    job_id: UUID,
+    work: Callable[[JobRun], None],
+    *,
+    heartbeat_s: float,
+    shutting_down: threading.Event,
+) -> None:
+    """Claim the job and do its work once, whatever the number of messages that name it.
+
+    `work` ends the job itself (`JobRun.finish`) or raises. An expected error becomes the job's error; any other one is
+    recorded and raised on, for the log of the worker.
+    """
+    with database.transaction() as transaction:
+        row = JobRepository(transaction).claim(job_id)
+    if row is None:
+        return
+    with JobRun(database, row, heartbeat_s=heartbeat_s, shutting_down=shutting_down) as run:
+        try:
+            work(run)
+        except JobStopped:
+            run.leave_off()
+        except CrossanError as error:
+            run.fail(error.detail)
+        except Exception as error:
+            run.fail(f"{type(error).__name__}: {error}")
+            raise

@@ -1,0 +1,1 @@
+"""Trained versions: publishing, the live pointer, and item vectors under each version."""

@@ -1,0 +1,103 @@
+"""Gives items their vectors under the live version: hidden states through `item_tower.onnx`."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.types import ProjectId, VersionId
+from app.db.session import Database
+from app.db.tables import ModelVersionRow
+from app.models.repository import ModelRepository, NewVector, StaleItem, StatesLocation
+from app.stores.artifacts import ArtifactStore
+from app.stores.changes import ChangeFeed
+from app.stores.features import FeatureStore
+from model.artifact import Manifest, load_manifest
+from model.runtime import ItemTower
+
+BATCH = 256
+
+
+class VectorService:
+    """Item vectors outside of training: new items, changed contents, a version promoted after they came.
+
+    Args:
+        database: holds the waiting list and takes the vectors.
+        features: hidden states.
+        artifacts: published versions.
+        changes: tells the API processes.
+    """
+
+    def __init__(
+        self, database: Database, features: FeatureStore, artifacts: ArtifactStore, changes: ChangeFeed
+    ) -> None:
+        self._database = database
+        self._features = features
+        self._artifacts = artifacts
+        self._changes = changes
+
+    def refresh(self, project: ProjectId) -> int:
+        """Compute every vector that the live version lacks; how many were written."""
+        written = 0
+        while (count := self._refresh_batch(project)) is not None:
+            written += count
+        return written
+
+    def _refresh_batch(self, project: ProjectId) -> int | None:
+        """One batch; None when nothing waits."""
+        with self._database.transaction() as transaction:
+            models = ModelRepository(transaction, project)
+            live = models.live()
+            items = models.stale_items(limit=BATCH) if live else []
+            if live is None or not items:
+                return None
+            vectors = self._compute(models, live, items)
+            models.write_vectors(VersionId(live.id), vectors)
+            models.mark_indexed(items, ready=[vector.item_pk for vector in vectors])
+            transaction.after_commit(lambda: self._changes.announce(project))
+        return len(vectors)
+
+    def _compute(self, models: ModelRepository, live: ModelVersionRow, items: Sequence[StaleItem]) -> list[NewVector]:
+        folder = self._artifacts.path(live.artifact)
+        manifest = load_manifest(folder)
+        located = models.locate_states(
+            [item.pk for item in items], [modality.encoder for modality in manifest.modalities]
+        )
+        with_states = {location.item_pk for location in located}
+        usable = [item for item in items if item.pk in with_states]
+        if not usable:
+            return []
+        states, present = gather_states(self._features, manifest, [item.pk for item in usable], located)
+        vectors, shares = open_item_tower(folder).encode(states, present)
+        return [
+            NewVector(item.pk, vector.astype("<f4").tobytes(), share.astype("<f4").tobytes(), item.content_key)
+            for item, vector, share in zip(usable, vectors, shares, strict=True)
+        ]
+
+
+@lru_cache(maxsize=8)
+def open_item_tower(folder: Path) -> ItemTower:
+    """The item tower of a published artifact, which never changes."""
+    return ItemTower(folder)
+
+
+def gather_states(
+    features: FeatureStore, manifest: Manifest, pks: Sequence[int], located: Sequence[StatesLocation]
+) -> tuple[Mapping[str, NDArray[np.float16]], NDArray[np.bool_]]:
+    """Hidden states of items as a tower takes them: by modality [n, layers, width], and presence [n, m]."""
+    row_of = {pk: row for row, pk in enumerate(pks)}
+    states: dict[str, NDArray[np.float16]] = {}
+    present = np.zeros((len(pks), len(manifest.modalities)), dtype=bool)
+    for column, modality in enumerate(manifest.modalities):
+        here = [location for location in located if location.modality == modality.name]
+        rows = [row_of[location.item_pk] for location in here]
+        block = np.zeros((len(pks), modality.layers_total, modality.width), dtype=np.float16)
+        if here:
+            found = np.empty((len(here), *block.shape[1:]), dtype=np.float16)
+            features.read_into(found, [location.shard for location in here], [location.shard_row for location in here])
+            block[rows] = found
+            present[rows, column] = True
+        states[modality.name] = block
+    return states, present

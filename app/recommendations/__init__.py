@@ -1,0 +1,1 @@
+"""The hot path: sequence, user encoder, top of the catalogue."""

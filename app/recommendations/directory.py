@@ -1,0 +1,120 @@
+"""Keeps the state of every project in use up to date: on announcements at once, by polling in any case."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+
+import anyio.to_thread
+import structlog
+from redis.asyncio import Redis as AsyncRedis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import OperationalError
+
+from app.core.types import ProjectId
+from app.db.session import Database
+from app.recommendations.state import ProjectState, TrendingPolicy
+from app.stores.artifacts import ArtifactStore
+from app.stores.changes import CHANNEL
+from model.artifact import ArtifactError
+
+log = structlog.get_logger(__name__)
+
+RECONNECT_S = 1.0
+
+
+class StateDirectory:
+    """The projects this process serves, each read on first use.
+
+    Args:
+        database: the truth.
+        artifacts: published versions.
+        redis: carries announcements.
+        trending: how trending items are counted.
+        poll_s: longest time between two looks at a project.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        artifacts: ArtifactStore,
+        redis: AsyncRedis,
+        trending: TrendingPolicy,
+        poll_s: float,
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._redis = redis
+        self._trending = trending
+        self._poll_s = poll_s
+        self._states: dict[ProjectId, ProjectState] = {}
+        self._locks: dict[ProjectId, asyncio.Lock] = {}
+        self._asked: dict[ProjectId, int] = {}
+        self._answered: dict[ProjectId, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin to listen and to poll."""
+        self._spawn(self._listen())
+        self._spawn(self._poll())
+
+    async def stop(self) -> None:
+        """End both."""
+        for task in list(self._tasks):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def get(self, project: ProjectId) -> ProjectState:
+        """The project's state; the first caller waits for the first look."""
+        state = self._states.get(project)
+        if state is None:
+            await self.refresh(project)
+            state = self._states[project]
+        return state
+
+    async def refresh(self, project: ProjectId) -> None:
+        """Look at everything committed before this call; callers that come meanwhile share the next look."""
+        self._asked[project] = turn = self._asked.get(project, 0) + 1
+        async with self._locks.setdefault(project, asyncio.Lock()):
+            if self._answered.get(project, 0) >= turn:
+                return
+            answered = self._asked[project]
+            state = self._states.get(project) or ProjectState(
+                project, database=self._database, artifacts=self._artifacts, trending=self._trending
+            )
+            state.accept(await anyio.to_thread.run_sync(state.look))
+            self._states[project] = state
+            self._answered[project] = answered
+
+    async def refresh_if_loaded(self, project: ProjectId) -> None:
+        """Look again if this process serves the project; trouble is logged, and the present state goes on serving."""
+        if project not in self._states:
+            return
+        try:
+            await self.refresh(project)
+        except (OperationalError, ArtifactError, OSError) as error:
+            log.error("catalogue not refreshed", project=project, error=str(error))
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(self._poll_s)
+            for project in list(self._states):
+                await self.refresh_if_loaded(project)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    await pubsub.subscribe(CHANNEL)
+                    async for message in pubsub.listen():
+                        if message["type"] == "message":
+                            self._spawn(self.refresh_if_loaded(ProjectId(int(message["data"]))))
+            except RedisError as error:
+                log.warning("announcements interrupted, polling goes on", error=str(error))
+                await asyncio.sleep(RECONNECT_S)

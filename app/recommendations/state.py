@@ -1,0 +1,120 @@
+"""What an API process holds of a project: catalogue, live version and fallbacks, read from PostgreSQL."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.types import ProjectId
+from app.db.session import Database
+from app.recommendations.catalogue import Catalogue, ItemUpdate
+from app.recommendations.repository import FROM_THE_START, CatalogueRepository, LiveVersion
+from app.stores.artifacts import ArtifactStore
+from model.artifact import load_manifest
+from model.runtime import UserEncoder
+
+FALLBACK_ITEMS = 2_000
+"""Items kept of the trending and of the latest."""
+
+
+@dataclass(frozen=True)
+class TrendingPolicy:
+    """How trending items are counted, and how often."""
+
+    half_life_s: float
+    window_events: int
+    refresh_s: float
+
+
+@dataclass(frozen=True)
+class Version:
+    """A live version, loaded and warm."""
+
+    row: LiveVersion
+    user_encoder: UserEncoder
+    width: int
+    max_length: int
+    modalities: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at PostgreSQL has found."""
+
+    version: Version | None
+    next_start: int
+    updates: Sequence[ItemUpdate]
+    trending: Sequence[str] | None
+    latest: Sequence[str] | None
+
+
+class ProjectState:
+    """One project in memory. `look` blocks and belongs in a thread; `accept` is quick and belongs in the event loop."""
+
+    def __init__(
+        self, project: ProjectId, *, database: Database, artifacts: ArtifactStore, trending: TrendingPolicy
+    ) -> None:
+        self.project = project
+        self.version: Version | None = None
+        self.catalogue = Catalogue(width=0, modalities=())
+        self.trending: list[int] = []
+        self.latest: list[int] = []
+        self._database = database
+        self._artifacts = artifacts
+        self._policy = trending
+        self._start = FROM_THE_START
+        self._counted_at = -float("inf")
+        self._trending_ids: Sequence[str] = ()
+        self._latest_ids: Sequence[str] = ()
+
+    def look(self) -> Look:
+        """Read what has changed since the last accepted look; a new live version is loaded beside the old one."""
+        with self._database.transaction() as transaction:
+            repository = CatalogueRepository(transaction, self.project)
+            next_start = repository.snapshot_start()
+            live = repository.live()
+            same = (self.version and self.version.row) == live
+            updates = repository.changed(live, since=self._start if same else FROM_THE_START)
+            trending = self._trending(repository)
+            latest = repository.latest(limit=FALLBACK_ITEMS) if updates else None
+        version = self.version if same else self._load(live)
+        return Look(version, next_start, updates, trending, latest)
+
+    def _trending(self, repository: CatalogueRepository) -> Sequence[str] | None:
+        if time.monotonic() - self._counted_at < self._policy.refresh_s:
+            return None
+        return repository.trending(
+            half_life_s=self._policy.half_life_s, window=self._policy.window_events, limit=FALLBACK_ITEMS
+        )
+
+    def _load(self, live: LiveVersion | None) -> Version | None:
+        if live is None:
+            return None
+        folder: Path = self._artifacts.path(live.artifact)
+        manifest = load_manifest(folder)
+        return Version(
+            row=live,
+            user_encoder=UserEncoder(folder),
+            width=manifest.item_width,
+            max_length=manifest.max_length,
+            modalities=tuple(modality.name for modality in manifest.modalities),
+        )
+
+    def accept(self, look: Look) -> None:
+        """Put what a look has found in place, all at once."""
+        if look.version is not self.version:
+            modalities = look.version.modalities if look.version else ()
+            catalogue = Catalogue(width=look.version.width if look.version else 0, modalities=modalities)
+            catalogue.apply(look.updates)
+            self.catalogue, self.version = catalogue, look.version
+        else:
+            self.catalogue.apply(look.updates)
+        self._start = look.next_start
+        if look.trending is not None:
+            self._counted_at = time.monotonic()
+            self._trending_ids = look.trending
+        if look.latest is not None:
+            self._latest_ids = look.latest
+        # Rows of a new catalogue differ from those of the old one, so the ids are looked up again.
+        self.trending = self.catalogue.rows(self._trending_ids)
+        self.latest = self.catalogue.rows(self._latest_ids)

@@ -1,0 +1,1 @@
+"""What there is and what is going on, in numbers."""

@@ -1,0 +1,32 @@
+"""Published model versions: folders that appear whole and never change."""
+
+import shutil
+import uuid
+from pathlib import Path
+
+from app.core.types import ProjectId
+
+
+class ArtifactStore:
+    """Artifact folders below one root, shared by API and workers."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def new_folder(self, project: ProjectId) -> Path:
+        """An empty scratch folder on the same file system, so that publishing is a rename."""
+        folder = self._root / str(project) / f".partial-{uuid.uuid4().hex}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def publish(self, project: ProjectId, name: str, folder: Path) -> str:
+        """Move a finished folder to its place and return its relative path; a leftover of a dead run is replaced."""
+        target = self._root / str(project) / name
+        if target.exists():
+            shutil.rmtree(target)
+        folder.rename(target)
+        return f"{project}/{name}"
+
+    def path(self, artifact: str) -> Path:
+        """The folder of a published artifact."""
+        return self._root / artifact

@@ -1,0 +1,38 @@
+"""The wire between processes: 'something of this project's catalogue or live version has changed'."""
+
+from typing import Protocol
+
+from redis import Redis
+
+from app.core.types import ProjectId
+
+CHANNEL = "crossan:changes"
+
+
+class ChangeFeed(Protocol):
+    """Tells every API process to look again; a lost message only costs one poll interval."""
+
+    def announce(self, project: ProjectId) -> None:
+        """Something of the project has been committed."""
+
+
+class RedisChangeFeed:
+    """Publish by Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def announce(self, project: ProjectId) -> None:
+        """Publish the project's number."""
+        self._redis.publish(CHANNEL, str(project))
+
+
+class MemoryChangeFeed:
+    """The twin for unit tests."""
+
+    def __init__(self) -> None:
+        self.announced: list[ProjectId] = []
+
+    def announce(self, project: ProjectId) -> None:
+        """Remember the project."""
+        self.announced.append(project)

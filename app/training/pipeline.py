@@ -1,0 +1,178 @@
+"""One training from claim to live: read the cut, train and export, publish, decide on promotion."""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from app.core.types import Promotion, VersionId
+from app.db.session import Database
+from app.jobs.run import JobRun
+from app.jobs.service import JobService
+from app.models.repository import ModelRepository, NewVector
+from app.models.service import ModelService
+from app.stores.artifacts import ArtifactStore
+from app.stores.changes import ChangeFeed
+from app.stores.features import FeatureStore
+from app.stores.queue import JobQueue
+from app.training.cut import DataCut, read_cut
+from model.artifact import ArtifactError, Manifest, load_item_vectors, load_manifest
+from model.config import TrainingConfig, parse_config
+from model.data.dataset import Dataset
+from model.data.splits import leave_one_out
+from model.evaluate import evaluate_artifact
+
+log = structlog.get_logger(__name__)
+
+COMPARED_BY = "ndcg10"
+"""A version is at least as good as another if its validation NDCG@10 is."""
+
+
+class Trainer(Protocol):
+    """Fits and exports; the worker hands in the one that uses torch."""
+
+    def train(
+        self,
+        dataset: Dataset,
+        config: TrainingConfig,
+        folder: Path,
+        *,
+        item_ids: Sequence[str],
+        meta: Mapping[str, Any],
+        on_progress: Callable[[Mapping[str, Any]], None],
+        should_stop: Callable[[], bool],
+    ) -> Manifest:
+        """Leave a complete, checked artifact in `folder`; raises JobStopped or TrainingFailed."""
+
+
+@dataclass(frozen=True)
+class TrainingParts:
+    """What a training needs of its process."""
+
+    database: Database
+    features: FeatureStore
+    artifacts: ArtifactStore
+    queue: JobQueue
+    changes: ChangeFeed
+    trainer: Trainer
+    modalities: tuple[str, ...]
+
+
+class TrainingPipeline:
+    """The work behind a training job."""
+
+    def __init__(self, parts: TrainingParts, run: JobRun) -> None:
+        self._parts = parts
+        self._run = run
+        self._cut: Mapping[str, Any] | None = None
+
+    def train(self) -> None:
+        """Do all of it; the version, its vectors, the pointer and the job's end are one transaction."""
+        with tempfile.TemporaryDirectory(prefix="crossan-cut-") as scratch:
+            self._show(stage="reading")
+            cut = read_cut(
+                self._parts.database,
+                self._parts.features,
+                self._run.project,
+                modalities=self._parts.modalities,
+                scratch=Path(scratch),
+            )
+            self._cut = cut.summary
+            folder, manifest = self._fit(cut)
+            self._show(stage="comparing")
+            promote, live_metrics = self._compare(cut, manifest)
+        self._run.check()
+        self._show(stage="publishing")
+        self._publish(cut, folder, manifest, promote=promote, live_metrics=live_metrics)
+
+    def _show(self, **progress: Any) -> None:
+        self._run.check()
+        self._run.record_progress({**progress, "data_cut": self._cut})
+
+    def _fit(self, cut: DataCut) -> tuple[Path, Manifest]:
+        folder = self._parts.artifacts.new_folder(self._run.project)
+        self._show(stage="training")
+        manifest = self._parts.trainer.train(
+            cut.dataset,
+            parse_config(self._run.payload["method"], self._run.payload["hyperparameters"]),
+            folder,
+            item_ids=[item.item_id for item in cut.items],
+            meta={"data_cut": dict(cut.summary), "encoders": dict(cut.encoders), "training": str(self._run.id)},
+            on_progress=lambda progress: self._show(stage="training", **progress),
+            should_stop=self._run.should_stop,
+        )
+        return folder, manifest
+
+    def _compare(self, cut: DataCut, manifest: Manifest) -> tuple[bool, Mapping[str, float] | None]:
+        """Whether to promote, and the live version's metrics on the very same validation users."""
+        wish = Promotion(self._run.payload["promote"])
+        with self._parts.database.transaction() as transaction:
+            live = ModelRepository(transaction, self._run.project).live()
+        if live is None:
+            return wish is not Promotion.NEVER, None
+        folder = self._parts.artifacts.path(live.artifact)
+        try:
+            found = evaluate_artifact(
+                folder,
+                _readable_by(load_manifest(folder), cut),
+                leave_one_out(cut.dataset.interactions).validation,
+                item_ids=[item.item_id for item in cut.items],
+            )
+        except ArtifactError as error:
+            log.warning("the live version cannot be compared", version=live.name, error=str(error))
+            return wish is not Promotion.NEVER, None
+        better = manifest.metrics["validation"][COMPARED_BY] >= found[COMPARED_BY]
+        return wish is Promotion.ALWAYS or (wish is Promotion.IF_BETTER and better), found
+
+    def _publish(
+        self,
+        cut: DataCut,
+        folder: Path,
+        manifest: Manifest,
+        *,
+        promote: bool,
+        live_metrics: Mapping[str, float] | None,
+    ) -> None:
+        parts, project = self._parts, self._run.project
+        artifact = parts.artifacts.publish(project, str(self._run.id), folder)
+        with parts.database.transaction() as transaction:
+            models = ModelRepository(transaction, project)
+            models.lock_project()
+            version = models.add(
+                method=manifest.method, job=self._run.id, artifact=artifact, manifest=_as_json(manifest)
+            )
+            models.write_vectors(VersionId(version.id), _vectors(cut, parts.artifacts.path(artifact)))
+            if promote:
+                jobs = JobService(transaction, parts.queue)
+                ModelService(transaction, project, jobs=jobs, changes=parts.changes).make_live(version)
+            result = {
+                "model_version": version.name,
+                "promoted": promote,
+                "metrics": manifest.metrics,
+                "parity": manifest.parity,
+                "live_before": {"validation": live_metrics} if live_metrics else None,
+            }
+            self._run.finish(transaction, result)
+
+
+def _readable_by(manifest: Manifest, cut: DataCut) -> Dataset:
+    """The dataset with only those features that the version's own encoders have made."""
+    encoders = {modality.name: modality.encoder for modality in manifest.modalities}
+    tables = [table for table in cut.dataset.features if encoders.get(table.modality) == cut.encoders[table.modality]]
+    return Dataset(cut.dataset.item_count, tables, cut.dataset.interactions)
+
+
+def _vectors(cut: DataCut, folder: Path) -> Iterator[NewVector]:
+    items = {item.item_id: item for item in cut.items}
+    for item_id, vector, shares in zip(*load_item_vectors(folder), strict=True):
+        item = items[item_id]
+        yield NewVector(item.pk, vector.astype("<f4").tobytes(), shares.astype("<f4").tobytes(), item.content_key)
+
+
+def _as_json(manifest: Manifest) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(manifest.to_json())
+    return parsed

@@ -1,0 +1,1 @@
+"""What a training reads: events, hidden states, splits and batches, all as numpy arrays."""

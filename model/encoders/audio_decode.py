@@ -1,0 +1,82 @@
+"""Decodes the beginning of a sound, as mono at a given rate."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import numpy as np
+
+from model.encoders.media import MediaError, audio_stream, open_container, sniff
+
+MAX_BROKEN_PACKETS = 100
+"""A sound with a scratch still plays; one with more broken packets than this, or than good ones, is damaged."""
+
+
+def decode_audio(data: bytes, *, sample_rate: int, seconds: float) -> np.ndarray:
+    """Decodes the first seconds of the first sound track.
+
+    Args:
+        data: a sound file, or a video with a sound track.
+        sample_rate: of the result, in hertz.
+        seconds: how much to decode at most.
+
+    Returns:
+        float32 [t] in -1..1, t <= seconds * sample_rate.
+
+    Raises:
+        MediaError: there is no sound in it, or it is damaged.
+    """
+    kind = sniff(data)
+    if kind.family not in ("audio", "video"):
+        raise MediaError(f"{kind.label} is not a sound")
+    wanted = max(1, round(seconds * sample_rate))
+    with open_container(io.BytesIO(data), kind) as container:
+        stream = audio_stream(container)
+        if stream is None:
+            raise MediaError(f"{kind.label} without a sound track")
+        stream.codec_context.thread_count = 1
+        samples = _collect(_resampled(container, stream, sample_rate), wanted)
+    if not np.isfinite(samples).all():
+        raise MediaError("the sound has samples that are not numbers")
+    return samples.clip(-1.0, 1.0)
+
+
+def _collect(blocks: Iterator[np.ndarray], wanted: int) -> np.ndarray:
+    kept: list[np.ndarray] = []
+    count = 0
+    for block in blocks:
+        kept.append(block)
+        count += block.size
+        if count >= wanted:
+            break
+    if count == 0:
+        raise MediaError("the sound track has no samples")
+    return np.concatenate(kept)[:wanted]
+
+
+def _resampled(container: Any, stream: Any, sample_rate: int) -> Iterator[np.ndarray]:
+    """Yields mono blocks, float32 [t]."""
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
+    for frame in _frames(container, stream):
+        frame.pts = None  # gaps and jumps in the time stamps do not matter, and upset the resampler
+        for block in resampler.resample(frame):
+            yield block.to_ndarray().reshape(-1)
+    for block in resampler.resample(None):
+        yield block.to_ndarray().reshape(-1)
+
+
+def _frames(container: Any, stream: Any) -> Iterator[Any]:
+    good = broken = 0
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError as error:
+            broken += 1
+            if broken > min(MAX_BROKEN_PACKETS, good + 3):
+                raise MediaError("the sound is damaged") from error
+            continue
+        good += 1
+        yield from frames

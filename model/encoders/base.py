@@ -1,0 +1,151 @@
+"""The one encoder class: samples in, pooled hidden states of every layer out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.encoders import audio, image, text, video
+from model.encoders.decode import Sample
+from model.encoders.parts import Batch, EncoderError, Parts
+from model.encoders.source import fingerprint, locate
+from model.encoders.spec import EncoderSpec
+
+__all__ = ["Encoder", "EncoderError", "NonFiniteStates", "load_encoder"]
+
+LOADERS: Mapping[str, Callable[[EncoderSpec, Path], Parts]] = {
+    "text": text.load,
+    "image": image.load,
+    "audio": audio.load,
+    "video": video.load,
+    "frames": video.load_frames,
+}
+
+
+class NonFiniteStates(EncoderError):
+    """Some samples gave states that are infinite, not a number, or beyond float16.
+
+    Attributes:
+        indices: their positions among the samples; the others can be encoded without them.
+    """
+
+    def __init__(self, indices: Sequence[int]) -> None:
+        super().__init__(f"{len(indices)} samples gave states that are not finite in float16")
+        self.indices = tuple(indices)
+
+
+class Encoder:
+    """A frozen encoder, ready to run. Not to be shared between threads.
+
+    Attributes:
+        spec: what it was loaded from.
+        fingerprint: sha256 (hex) of what decides its output; the same wherever its files lie.
+        layers: stored states of a sample: one after each layer, and one before the first.
+        width: of one state.
+    """
+
+    def __init__(self, spec: EncoderSpec, fingerprint: str, parts: Parts, device: str) -> None:
+        """Puts the parts to work, and runs the example once to see that they fit and what comes out.
+
+        Args:
+            spec: the options.
+            fingerprint: what its outputs are kept under.
+            parts: from a loader.
+            device: of torch, such as "cpu" or "cuda:0".
+
+        Raises:
+            EncoderError: the layers have unlike shapes, or the states are not finite.
+        """
+        self.spec = spec
+        self.fingerprint = fingerprint
+        self._parts = parts
+        self._device = torch.device(device)
+        self._tower = parts.tower.to(self._device).eval()
+        _, self.layers, self.width = self.encode([parts.example]).shape
+
+    def encode(self, samples: Sequence[Sample]) -> np.ndarray:
+        """Encodes n samples, from `model.encoders.decode.decode` with the same spec.
+
+        Args:
+            samples: in any order and of any lengths; they are batched by length here.
+
+        Returns:
+            float16 [n, layers, width], in the order of the samples; layer 0 is the embedding layer.
+
+        Raises:
+            NonFiniteStates: some states are not finite in float16.
+            EncoderError: the layers have unlike shapes.
+        """
+        if not samples:
+            return np.empty((0, self.layers, self.width), np.float16)
+        rows: list[int] = []
+        blocks: list[np.ndarray] = []
+        for batch_rows in self._batches(samples):
+            rows.extend(batch_rows)
+            blocks.append(self._forward(self._parts.frontend([samples[row] for row in batch_rows])))
+        states = np.empty((len(samples), *blocks[0].shape[1:]), np.float16)
+        states[rows] = np.concatenate(blocks)
+        _check_finite(states)
+        return states
+
+    def _batches(self, samples: Sequence[Sample]) -> Iterator[list[int]]:
+        """Yields the positions of each batch: of one bucket, like lengths together."""
+        frontend = self._parts.frontend
+        keys = [(frontend.bucket(sample), frontend.size(sample)) for sample in samples]
+        batch: list[int] = []
+        for row in sorted(range(len(samples)), key=keys.__getitem__):
+            if batch and (len(batch) == self.spec.batch_size or keys[row][0] != keys[batch[0]][0]):
+                yield batch
+                batch = []
+            batch.append(row)
+        yield batch
+
+    @torch.inference_mode()
+    def _forward(self, batch: Batch) -> np.ndarray:
+        """One forward pass: b * views rows in, float16 [b, layers, width] out."""
+        inputs = {name: tensor.to(self._device) for name, tensor in batch.inputs.items()}
+        mask = None if batch.mask is None else batch.mask.to(self._device)
+        with torch.autocast(self._device.type, _DTYPES[self.spec.dtype], enabled=self._autocasts()):
+            output = self._tower(**inputs, **self._parts.arguments, output_hidden_states=True)
+        states = _stack([self._parts.pool(hidden.float(), mask) for hidden in output.hidden_states])
+        by_sample = states.reshape(-1, self._parts.views, *states.shape[1:]).mean(dim=1)
+        return np.asarray(by_sample.half().cpu())
+
+    def _autocasts(self) -> bool:
+        return self._device.type == "cuda" and self.spec.dtype != "float32"
+
+
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def _stack(pooled: Sequence[Tensor]) -> Tensor:
+    """Layers of [b, width] -> [b, layers, width]."""
+    widths = {layer.shape for layer in pooled}
+    if len(widths) != 1:
+        raise EncoderError(f"the layers have unlike shapes: {sorted(tuple(shape) for shape in widths)}")
+    return torch.stack(tuple(pooled), dim=1)
+
+
+def _check_finite(states: np.ndarray) -> None:
+    bad = ~np.isfinite(states).all(axis=(1, 2))
+    if bad.any():
+        raise NonFiniteStates(np.flatnonzero(bad).tolist())
+
+
+def load_encoder(spec: EncoderSpec, device: str = "cpu") -> Encoder:
+    """Loads an encoder.
+
+    Args:
+        spec: which, and how it is used.
+        device: of torch.
+
+    Raises:
+        SpecError: its files cannot be found.
+        EncoderError: they cannot be used as the spec asks.
+    """
+    source = locate(spec)
+    return Encoder(spec, fingerprint(spec, source), LOADERS[spec.loader](spec, source.folder), device)

@@ -1,0 +1,199 @@
+"""The pieces an encoder is put together from: frontends, towers and pools, chosen by registries and not by branches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel
+from transformers.utils import logging
+
+from model.encoders.decode import Sample
+from model.encoders.spec import EncoderSpec
+
+_LOGGING: Any = logging
+
+
+class EncoderError(Exception):
+    """An encoder cannot be loaded as configured, or its output cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch for a tower.
+
+    Attributes:
+        inputs: tensors for its forward, by name; the first axis of each is b samples times v views.
+        mask: [b * v, t] bool, the positions that are real and not padding; None when all are.
+    """
+
+    inputs: Mapping[str, Tensor]
+    mask: Tensor | None = None
+
+
+class Frontend(Protocol):
+    """Turns samples into the tensors of one batch."""
+
+    def bucket(self, sample: Sample) -> int:
+        """Returns a number; only samples with the same one share a batch, because their tensors have one shape."""
+
+    def size(self, sample: Sample) -> int:
+        """Returns a length to sort by, so that a batch has little padding."""
+
+    def __call__(self, samples: Sequence[Sample]) -> Batch:
+        """Returns the batch of these samples, on the CPU."""
+
+
+Pool = Callable[[Tensor, Tensor | None], Tensor]
+"""Pools one layer: hidden [b, t, d] and the mask of real positions [b, t] or None -> [b, d]."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeanPool:
+    """Averages over the real positions.
+
+    Attributes:
+        skip: leading positions that are not content (class tokens and registers); the mask does not cover them.
+    """
+
+    skip: int = 0
+
+    def __call__(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """Hidden [b, skip + t, d], mask [b, t] -> [b, d]."""
+        content = hidden[:, self.skip :]
+        if mask is None:
+            return content.mean(dim=1)
+        weights = mask.to(content.dtype).unsqueeze(-1)
+        return (content * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def first_pool(hidden: Tensor, mask: Tensor | None) -> Tensor:
+    """Takes the first position, the class token: [b, t, d] -> [b, d]."""
+    return hidden[:, 0]
+
+
+def last_pool(hidden: Tensor, mask: Tensor | None) -> Tensor:
+    """Takes the last real position of right-padded rows: [b, t, d], mask [b, t] -> [b, d]."""
+    if mask is None:
+        return hidden[:, -1]
+    last = mask.sum(dim=1) - 1
+    return hidden[torch.arange(hidden.shape[0], device=hidden.device), last]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """An encoder taken apart.
+
+    Attributes:
+        tower: the frozen network; its output has `hidden_states`.
+        frontend: makes its batches.
+        pool: pools one layer's hidden state.
+        views: how many rows of the tower's batch belong to one sample; their pooled states are averaged.
+        example: a sample that exercises the longest input.
+    """
+
+    tower: nn.Module
+    frontend: Frontend
+    pool: Pool
+    example: Sample
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    views: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """How the networks of one `model_type` are read.
+
+    Attributes:
+        load: the transformers class whose `from_pretrained` gives the network.
+        tower: takes the wanted part out of that network.
+        unused: prefixes of weights that may be missing, since no hidden state depends on them.
+        skip: leading positions that are not content, from the network's config.
+        pooling: what "auto" means.
+        has_cls: whether the first position is a class token.
+        arguments: further arguments of the forward.
+    """
+
+    load: Any = AutoModel
+    tower: Callable[[Any], nn.Module] = lambda network: network
+    unused: tuple[str, ...] = ("pooler.",)
+    skip: Callable[[Any], int] = lambda config: 0
+    pooling: str = "mean"
+    has_cls: bool = True
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def pool(self, spec: EncoderSpec, config: Any) -> Pool:
+        """Returns the pool that the spec asks for.
+
+        Args:
+            spec: names it, or says "auto".
+            config: of the network.
+
+        Raises:
+            EncoderError: the architecture has no class token to take.
+        """
+        name = self.pooling if spec.pooling == "auto" else spec.pooling
+        if name == "cls" and not self.has_cls:
+            raise EncoderError(f"pooling: {spec.model} ({config.model_type}) has no class token, use 'mean'")
+        pools: dict[str, Pool] = {"mean": MeanPool(self.skip(config)), "cls": first_pool, "last": last_pool}
+        return pools[name]
+
+    def network(self, folder: Path) -> Any:
+        """Loads the network, in float32 and in evaluation mode.
+
+        Args:
+            folder: a Hugging Face folder.
+
+        Raises:
+            EncoderError: the folder lacks weights that the hidden states depend on, or cannot be read.
+        """
+        _LOGGING.disable_progress_bar()  # a service has no terminal, and what is missing is checked below
+        _LOGGING.set_verbosity_error()
+        try:
+            network, report = self.load.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise EncoderError(f"{folder} cannot be loaded: {error}") from error
+        missing = sorted(name for name in report["missing_keys"] if not name.startswith(self.unused))
+        if missing:
+            raise EncoderError(f"{folder} lacks {len(missing)} weights, among them {missing[0]}")
+        return network.eval()
+
+
+def model_type(folder: Path) -> str:
+    """Reads the architecture's name from a folder's config.json.
+
+    Args:
+        folder: a Hugging Face folder.
+
+    Raises:
+        EncoderError: there is none.
+    """
+    try:
+        return str(json.loads((folder / "config.json").read_text())["model_type"])
+    except (OSError, ValueError, KeyError) as error:
+        raise EncoderError(f"{folder} has no config.json with a model_type") from error
+
+
+def architecture_of(folder: Path, known: Mapping[str, Architecture], default: Architecture | None) -> Architecture:
+    """Looks an architecture up by the model_type of a folder.
+
+    Args:
+        folder: a Hugging Face folder.
+        known: by model_type.
+        default: for all others; None when there is no safe guess.
+
+    Raises:
+        EncoderError: it is not known and there is no default.
+    """
+    name = model_type(folder)
+    architecture = known.get(name, default)
+    if architecture is None:
+        raise EncoderError(f"{folder} is a {name!r}; this loader knows {', '.join(sorted(known))}")
+    return architecture

@@ -1,0 +1,215 @@
+"""From a trained recommender to an artifact: ONNX compared with torch, item vectors, checksums, manifest last."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
+from safetensors.torch import save_file as save_tensors
+from torch import Tensor, nn
+
+from model import artifact
+from model.artifact import Manifest, ModalityManifest
+from model.config import CatalogueShape, ModalityConfig, TrainingConfig, parse_config
+from model.data.dataset import Dataset
+from model.methods.registry import REGISTRY
+from model.modules.recommender import Recommender
+from model.modules.user_encoder import UserEncoder
+from model.runtime import open_session
+from model.train import Trained
+
+OPSET = 20
+TOLERANCE = 1e-4
+DYNAMIC = torch.export.Dim.DYNAMIC
+PACKAGES = ("numpy", "onnx", "onnxruntime", "onnxscript", "safetensors", "torch")
+
+
+class ParityError(Exception):
+    """ONNX and torch do not agree; the artifact must not be published."""
+
+
+class _LastPosition(nn.Module):
+    """The user encoder as it is exported: whole sequences to one vector each."""
+
+    def __init__(self, encoder: UserEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
+        """Takes sequences [b, s, d] and lengths [b]; returns [b, d]."""
+        return self.encoder.last(sequences, lengths)
+
+
+class _StatesByName(nn.Module):
+    """The item tower as it is exported: one input for each modality."""
+
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, present: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Takes present bool [n, m] and m states [n, l, D_k]; returns vectors [n, d_e] and shares [n, m]."""
+        described: tuple[Tensor, Tensor] = self.tower(present, *states)
+        return described
+
+
+def export_artifact(
+    trained: Trained, dataset: Dataset, folder: Path, *, item_ids: Sequence[str], meta: Mapping[str, Any]
+) -> Manifest:
+    """Writes a version to `folder`; the manifest comes last, so that a folder without one is incomplete.
+
+    Args:
+        trained: what to export.
+        dataset: what it was trained on.
+        folder: made when it is not there.
+        item_ids: the id of each item row of `dataset`.
+        meta: kept in the manifest as it is; `meta["encoders"]` (modality → fingerprint) also stands at the modalities.
+
+    Raises:
+        ParityError: when ONNX differs from torch by more than 1e-4 anywhere.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    described = np.flatnonzero(trained.rankable)
+    modalities = _modalities(trained, meta.get("encoders", {}))
+    save_tensors(trained.recommender.state_dict(), folder / artifact.WEIGHTS)
+    vectors = {"vectors": trained.vectors[described], "shares": trained.shares[described]}
+    save_file(vectors, folder / artifact.ITEM_VECTORS)
+    (folder / artifact.ITEM_IDS).write_text(json.dumps([item_ids[row] for row in described.tolist()]), encoding="utf-8")
+    parity = {artifact.USER_ENCODER: _export_user_encoder(trained, folder / artifact.USER_ENCODER)}
+    if modalities:
+        parity[artifact.ITEM_TOWER] = _export_item_tower(trained, folder / artifact.ITEM_TOWER, modalities)
+    _require_parity(parity)
+    files = sorted({artifact.WEIGHTS, artifact.ITEM_VECTORS, artifact.ITEM_IDS, *parity})
+    manifest = Manifest(
+        method=trained.config.method,
+        hyperparameters=trained.config.hyperparameters(),
+        modalities=modalities,
+        item_count=len(described),
+        item_width=trained.config.tower.item_width,
+        max_length=trained.config.user_encoder.max_length,
+        metrics=trained.metrics,
+        parity=parity,
+        opset=OPSET,
+        packages={name: version(name) for name in PACKAGES},
+        meta={**meta, "catalogue_items": dataset.item_count},
+        checksums={name: artifact.checksum(folder / name) for name in files},
+    )
+    (folder / artifact.MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
+
+
+def _modalities(trained: Trained, encoders: Mapping[str, str]) -> tuple[ModalityManifest, ...]:
+    select = REGISTRY[trained.config.method].select_layers
+    if select is None:
+        return ()
+    return tuple(
+        ModalityManifest(
+            name=modality.name,
+            width=modality.width,
+            layers_total=modality.layers_total,
+            layers=tuple(select(trained.config, modality)),
+            encoder=encoders.get(modality.name, ""),
+        )
+        for modality in trained.shape.modalities
+    )
+
+
+def _require_parity(parity: Mapping[str, float]) -> None:
+    for name, difference in parity.items():
+        if not difference <= TOLERANCE:
+            raise ParityError(f"{name} differs from torch by {difference:.2e}, allowed are {TOLERANCE:.0e}")
+
+
+def _export_user_encoder(trained: Trained, path: Path) -> float:
+    """Writes the user encoder and returns its largest difference to torch over batches and lengths of all kinds."""
+    network = _LastPosition(trained.recommender.user_encoder).eval()
+    longest, width = trained.config.user_encoder.max_length, trained.config.tower.item_width
+    rng = np.random.default_rng(0)
+
+    def example(users: int, steps: int) -> tuple[Tensor, Tensor]:
+        sequences = rng.standard_normal((users, steps, width), dtype=np.float32)
+        return torch.from_numpy(sequences), torch.from_numpy(rng.integers(1, steps + 1, users))
+
+    shapes = ({0: DYNAMIC, 1: DYNAMIC}, {0: DYNAMIC})
+    _write(network, example(3, max(longest - 1, 1)), path, (["sequences", "lengths"], ["users"], shapes))
+    sizes = [(1, 1), (1, longest), (2, min(2, longest)), (5, max(longest // 2, 1)), (7, longest)]
+    return _largest_difference(network, path, [example(*size) for size in sizes])
+
+
+def _export_item_tower(trained: Trained, path: Path, modalities: Sequence[ModalityManifest]) -> float:
+    """Writes the item tower and returns its largest difference to torch, with and without missing modalities."""
+    network = _StatesByName(trained.recommender.tower).eval()
+    rng = np.random.default_rng(0)
+
+    def example(items: int, present: NDArray[np.bool_]) -> tuple[Tensor, list[Tensor]]:
+        shapes = [(items, len(one.layers), one.width) for one in modalities]
+        states = [torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)) for shape in shapes]
+        return torch.from_numpy(present), states
+
+    count = len(modalities)
+    names = ["present", *(f"states_{one.name}" for one in modalities)]
+    shapes = ({0: DYNAMIC}, [{0: DYNAMIC}] * count)
+    _write(network, example(3, np.ones((3, count), np.bool_)), path, (names, ["vectors", "shares"], shapes))
+    alone = np.eye(count, dtype=np.bool_)
+    whole = np.ones((9, count), np.bool_)
+    masks = [whole[:1], whole, alone, ~alone, rng.random((33, count)) < 0.5]
+    return _largest_difference(network, path, [example(len(mask), mask) for mask in masks])
+
+
+def _write(network: nn.Module, example: tuple[Any, ...], path: Path, names: tuple[list[str], list[str], Any]) -> None:
+    """Exports with the given input names, output names and dynamic shapes, weights inside the file."""
+    inputs, outputs, shapes = names
+    with warnings.catch_warnings():
+        # torch's own exporter still asks for a class that torch has deprecated.
+        warnings.filterwarnings("ignore", r".*LeafSpec", FutureWarning)
+        torch.onnx.export(
+            network,
+            example,
+            path,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=shapes,
+            opset_version=OPSET,
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+
+
+@torch.no_grad()
+def _largest_difference(network: nn.Module, path: Path, examples: Sequence[tuple[Any, ...]]) -> float:
+    session = open_session(path)
+    names = [one.name for one in session.get_inputs()]
+    worst = 0.0
+    for example in examples:
+        expected = network(*example)
+        flat = [part for group in example for part in (group if isinstance(group, list) else [group])]
+        found = session.run(None, {name: part.numpy() for name, part in zip(names, flat, strict=True)})
+        pairs = zip([expected] if isinstance(expected, Tensor) else expected, found, strict=True)
+        worst = max(worst, *(float(np.abs(one.numpy() - other).max()) for one, other in pairs))
+    return worst
+
+
+def restore(folder: Path) -> Recommender:
+    """Rebuilds the torch network of an artifact, in evaluation mode.
+
+    Raises:
+        ArtifactError: when a file is missing or damaged.
+    """
+    manifest = artifact.load_manifest(folder)
+    config: TrainingConfig = parse_config(manifest.method, manifest.hyperparameters)
+    modalities = tuple(ModalityConfig(one.name, one.width, one.layers_total) for one in manifest.modalities)
+    shape = CatalogueShape(manifest.meta["catalogue_items"], modalities)
+    user_encoder = UserEncoder(config.user_encoder, config.tower.item_width)
+    network = Recommender(REGISTRY[config.method].build_tower(config, shape), user_encoder)
+    network.load_state_dict(load_file(artifact.checked_path(folder, manifest, artifact.WEIGHTS)))
+    return network.eval()

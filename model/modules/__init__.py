@@ -1,0 +1,1 @@
+"""The parts of the network, one part of the paper's figure per file."""

@@ -1,0 +1,1 @@
+"""Tests of items and their media."""

@@ -1,0 +1,48 @@
+from collections import Counter
+
+import numpy as np
+
+from model.data.batch import last_events, training_batches
+from model.data.dataset import interactions_of
+
+HISTORIES = [list(range(0, 23)), [30, 31], [40], [], list(range(50, 57))]
+
+
+def test_last_events_are_right_aligned() -> None:
+    items, lengths = last_events(interactions_of([[1, 2, 3, 4], [5], []]), 3)
+    assert items.tolist() == [[2, 3, 4], [-1, -1, 5], [-1, -1, -1]]
+    assert lengths.tolist() == [3, 1, 0]
+
+
+def test_a_target_is_what_came_after_its_input() -> None:
+    events = interactions_of(HISTORIES)
+    after = {(a, b) for history in HISTORIES for a, b in zip(history[:-1], history[1:], strict=True)}
+    for batch in training_batches(events, 3, 5, np.random.default_rng(0)):
+        real = batch.inputs >= 0
+        assert (real == (batch.targets >= 0)).all()
+        assert real.sum(axis=1).tolist() == batch.lengths.tolist()
+        assert set(zip(batch.inputs[real], batch.targets[real], strict=True)) <= after
+        assert (np.diff(real.astype(int), axis=1) >= 0).all()  # padding on the left only
+        assert len(batch.inputs) <= 3
+        assert batch.inputs.shape[1] <= 5
+
+
+def test_every_event_is_a_target_in_every_epoch() -> None:
+    rng = np.random.default_rng(0)
+    wanted = {item for history in HISTORIES for item in history[1:]}
+    for _ in range(20):
+        batches = training_batches(interactions_of(HISTORIES), 4, 5, rng)
+        seen = Counter(int(item) for batch in batches for item in batch.targets[batch.targets >= 0])
+        assert set(seen) == wanted
+        assert max(seen.values()) <= 2
+
+
+def test_windows_move_between_epochs() -> None:
+    rng = np.random.default_rng(0)
+    events = interactions_of([list(range(40))])
+    epochs = {tuple(sorted(b.inputs[:, -1].tolist())) for _ in range(10) for b in training_batches(events, 64, 8, rng)}
+    assert len(epochs) > 3
+
+
+def test_nothing_to_learn_gives_no_batch() -> None:
+    assert list(training_batches(interactions_of([[1], []]), 4, 5, np.random.default_rng(0))) == []

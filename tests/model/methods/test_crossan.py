@@ -1,0 +1,54 @@
+import pytest
+import torch
+from torch import nn
+
+from model.config import CatalogueShape, ModalityConfig, parse_config
+from model.methods.crossan import build_tower, select_layers
+
+SHAPES = (ModalityConfig("text", 24, 7), ModalityConfig("image", 32, 13), ModalityConfig("audio", 8, 2))
+
+
+@pytest.mark.parametrize(
+    ("layers_total", "groups", "expected"),
+    [
+        (13, 6, [2, 4, 6, 8, 10, 12]),  # twelve layers in six pairs, the last of each
+        (13, 4, [3, 6, 9, 12]),
+        (7, 4, [1, 3, 4, 6]),
+        (5, 4, [1, 2, 3, 4]),
+        (3, 4, [1, 1, 1, 2]),  # shallower than the groups: some more than once
+        (1, 2, [0, 0]),  # an encoder that stores only one state
+    ],
+)
+def test_group_layer_dropping(layers_total: int, groups: int, expected: list[int]) -> None:
+    config = parse_config("crossan", {"side_layers": groups})
+    assert select_layers(config, ModalityConfig("any", 4, layers_total)) == expected
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("options", [{}, {"cross_path": "raw", "expert": "linear"}, {"cross_path": "none"}])
+def test_tower_of_any_number_of_modalities(count: int, options: dict[str, str]) -> None:
+    config = parse_config("crossan", {"item_width": 10, "side_width": 12, "side_layers": 3, **options})
+    tower = build_tower(config, CatalogueShape(5, SHAPES[:count])).eval()
+    states = [torch.randn(4, 3, modality.width) for modality in SHAPES[:count]]
+    vectors, shares = tower(torch.ones(4, count, dtype=torch.bool), *states)
+    assert vectors.shape == (4, 10)
+    torch.testing.assert_close(shares.sum(dim=1), torch.ones(4))
+
+
+def test_parameters_are_as_many_as_the_paper_counts() -> None:
+    """m·l·(2·d·r) in the adapters, with r the bottleneck, and one adapter a layer when they are shared."""
+
+    def adapters(**options: object) -> int:
+        config = parse_config("crossan", {"side_width": 16, "bottleneck": 4, "side_layers": 3, "heads": 2, **options})
+        tower = build_tower(config, CatalogueShape(5, SHAPES))
+        return sum(one.numel() for name, one in tower.named_parameters() if "adapters" in name and "weight" in name)
+
+    assert adapters() == 3 * 3 * 2 * 16 * 4
+    assert adapters(shared_adapters=True) == 3 * 2 * 16 * 4
+
+
+def test_activation_is_chosen_by_the_builder() -> None:
+    config = parse_config("crossan", {"activation": "relu"})
+    modules = list(build_tower(config, CatalogueShape(5, SHAPES)).modules())
+    assert any(isinstance(one, nn.ReLU) for one in modules)
+    assert not any(isinstance(one, nn.GELU) for one in modules)

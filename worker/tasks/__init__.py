@@ -1,0 +1,1 @@
+"""One file of tasks per domain; a task claims its job, calls one service, and ends it."""

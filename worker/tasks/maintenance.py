@@ -1,0 +1,17 @@
+"""What beat asks for now and then."""
+
+from app.jobs.service import SweepPolicy, sweep_jobs
+from worker import context
+from worker.celery_app import SWEEP_TASK, celery_app
+
+
+@celery_app.task(name=SWEEP_TASK)
+def sweep() -> None:
+    """Requeue the jobs of dead workers and send lost messages again."""
+    base = context.worker_context().base
+    settings = base.settings
+    policy = SweepPolicy(
+        stale_s=settings.job_stale_s, resend_s=settings.job_resend_s, max_attempts=settings.job_max_attempts
+    )
+    with base.database.transaction() as transaction:
+        sweep_jobs(transaction, base.queue, policy)
