@@ -50,5 +50,5 @@ def build_context(settings: Settings) -> Context:
         queue=CeleryQueue(settings.broker),
         changes=RedisChangeFeed(redis),
         sequences=RedisSequenceWriter(redis, cap=settings.sequence_cap, ttl_s=settings.sequence_ttl_s),
-        intake=MediaIntake(blobs, limits=settings.media, modalities=settings.modalities),
+        intake=MediaIntake(blobs, limits=settings.media, kinds=settings.media_kinds),
     )

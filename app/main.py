@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         BodyLimitMiddleware,
         default_bytes=settings.json_body_limit_bytes,
-        upload_bytes=sum(limits.max_bytes(modality) for modality in settings.modalities) + MULTIPART_OVERHEAD_BYTES,
+        upload_bytes=sum(limits.max_bytes(kind) for kind in settings.media_kinds.values()) + MULTIPART_OVERHEAD_BYTES,
         uploads=UPLOAD_PATHS,
     )
     app.add_middleware(RequestIdMiddleware)

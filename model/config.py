@@ -88,11 +88,10 @@ class OptimisationConfig:
     """How the network is fitted; `patience` counts epochs without a better validation NDCG@10."""
 
     loss: str = _choice("auto", "full", "in_batch")
-    temperature: float = _number(1.0, 0.01, 100.0)
-    label_smoothing: float = _number(0.0, 0.0, 0.9)
-    epochs: int = _integer(60, 1, 10_000)
+    temperature: float = _number(4.0, 0.01, 100.0)
+    epochs: int = _integer(30, 1, 10_000)
     patience: int = _integer(10, 1, 10_000)
-    batch_size: int = _integer(64, 1, 65_536)
+    batch_size: int = _integer(128, 1, 65_536)
     learning_rate: float = _number(1e-3, 1e-7, 1.0)
     weight_decay: float = _number(0.01, 0.0, 10.0)
     warmup_epochs: int = _integer(1, 0, 1000)

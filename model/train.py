@@ -20,15 +20,15 @@ from model.data.batch import Batch, training_batches
 from model.data.dataset import Dataset, TrainingDataError
 from model.data.splits import Holdout, Split, leave_one_out
 from model.evaluate import holdout_ranks, vector_scorer
-from model.losses import excluded_candidates, next_item_loss
+from model.losses import CandidateLoss
 from model.methods.base import ItemInputs
 from model.methods.registry import REGISTRY
 from model.modules.recommender import Recommender
 from model.modules.user_encoder import UserEncoder
 
-FULL_SOFTMAX_ITEMS = 5_000
 ITEMS_AT_ONCE = 4_096
 GRADIENT_NORM = 1.0
+MIN_TRAINING_EVENTS = 2
 
 
 class TrainingStopped(Exception):
@@ -95,6 +95,8 @@ def fit(
     rankable = _rankable(dataset, config)
     events = dataset.interactions
     split = leave_one_out(events.keep(rankable[events.items]))
+    if split.train.lengths.max() < MIN_TRAINING_EVENTS:
+        raise TrainingDataError("nothing to train on: no user has two events before the two that are held out")
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         torch.manual_seed(config.optimisation.seed)
         trainer = Trainer(dataset, config, split, rankable, device=device)
@@ -158,14 +160,21 @@ class Trainer:
         self.split = split
         self._device = device
         self._rankable = rankable
+        self._rng = np.random.default_rng(config.optimisation.seed)
         self._inputs: ItemInputs = method.build_inputs(config, dataset, device)
         user_encoder = UserEncoder(config.user_encoder, config.tower.item_width)
         self._network = Recommender(method.build_tower(config, dataset.shape), user_encoder).to(device)
+        method.prepare(self._network.tower, self._inputs.gather(self._sample()))
         self._average = copy.deepcopy(self._network).eval()
         self._optimizer = torch.optim.AdamW(_parameter_groups(self._network, config.optimisation.weight_decay))
-        self._rng = np.random.default_rng(config.optimisation.seed)
-        self._loss = CandidateLoss(split, rankable, config.optimisation, device=device)
+        self._loss = CandidateLoss(split.train, rankable, config.optimisation, device=device)
         self._steps = 0
+
+    def _sample(self) -> Tensor:
+        """Returns a few thousand items that can be described."""
+        items = np.flatnonzero(self._rankable)
+        chosen = self._rng.choice(items, min(len(items), ITEMS_AT_ONCE), replace=False)
+        return torch.from_numpy(np.sort(chosen)).to(self._device)
 
     def run_epoch(self, epoch: int, should_stop: Callable[[], bool]) -> float:
         """Trains one epoch and returns the mean loss of its steps."""
@@ -231,38 +240,6 @@ class Trainer:
         parts = (torch.from_numpy(part).to(self._device) for part in (sequences, lengths))
         encoded: NDArray[np.float32] = self._average.user_encoder.last(*parts).float().cpu().numpy()
         return encoded
-
-
-class CandidateLoss:
-    """The loss of a batch: which items compete for a target, and with what correction."""
-
-    def __init__(self, split: Split, rankable: NDArray[np.bool_], wanted: OptimisationConfig, *, device: str) -> None:
-        counts = np.bincount(split.train.items, minlength=len(rankable))
-        self._log_popularity = np.log(np.maximum(counts, 1) / max(counts.sum(), 1)).astype(np.float32)
-        small = len(rankable) <= FULL_SOFTMAX_ITEMS
-        self._full = wanted.loss == "full" or (wanted.loss == "auto" and small)
-        self._everything = np.flatnonzero(rankable)
-        self._scale = 1.0 / wanted.temperature
-        self._device = device
-
-    def __call__(self, network: nn.Module, inputs: ItemInputs, batch: Batch) -> Tensor:
-        """Returns the mean loss over the batch's targets."""
-        candidates = self._everything if self._full else _items_of(batch)
-        sequences, targets = (
-            torch.from_numpy(np.where(part < 0, -1, np.searchsorted(candidates, part))).to(self._device)
-            for part in (batch.inputs, batch.targets)
-        )
-        chosen = torch.from_numpy(candidates).to(self._device)
-        lengths = torch.from_numpy(batch.lengths).to(self._device)
-        vectors, users = network(inputs.gather(chosen), sequences, lengths)
-        correction = None if self._full else torch.from_numpy(self._log_popularity[candidates]).to(self._device)
-        excluded = excluded_candidates(sequences, targets, len(candidates))
-        return next_item_loss(users * self._scale, vectors, targets, log_popularity=correction, excluded=excluded)
-
-
-def _items_of(batch: Batch) -> NDArray[np.int64]:
-    found = np.unique(np.concatenate([batch.inputs, batch.targets]))
-    return found[found >= 0]
 
 
 def learning_rate(wanted: OptimisationConfig, epoch: float) -> float:

@@ -43,6 +43,13 @@ def _set_up_logging(**_: Any) -> None:
     configure_logging(Settings().log_level)
 
 
+@signals.celeryd_after_setup.connect
+def _warm_up(instance: Any, **_: Any) -> None:
+    """Load the encoders before the first job, so that a new item never waits for them."""
+    if Queue.ENCODE in instance.app.amqp.queues.consume_from:
+        context.encoding_service()
+
+
 @signals.worker_shutting_down.connect
 def _leave_off(**_: Any) -> None:
     context.shutting_down.set()

@@ -61,17 +61,13 @@ def children(settings: Settings, endpoints: Endpoints, *, address: Address, api_
     fd = address.listener.fileno()
     api = [python, "-m", "uvicorn", "app.main:create_app", "--factory", "--fd", str(fd), "--no-access-log"]
     api += ["--timeout-graceful-shutdown", "5"]
-    beat = settings.data_dir / "beat"
-    beat.mkdir(parents=True, exist_ok=True)
     celery = [python, "-m", "celery", "-A", "worker.celery_app"]
     names = ["api"] if api_processes == 1 else [f"api-{number}" for number in range(1, api_processes + 1)]
     return [
         *(ChildSpec(name, api, environment, (fd,)) for name in names),
         ChildSpec("worker-encode", _worker(celery, "encode", "encode,index"), environment),
         ChildSpec("worker-train", _worker(celery, "train", "train"), environment),
-        ChildSpec(
-            "beat", [*celery, "beat", "--schedule", str(beat / "schedule"), "--loglevel", "WARNING"], environment
-        ),
+        ChildSpec("beat", [*celery, "beat", "--loglevel", "WARNING"], environment),
     ]
 
 

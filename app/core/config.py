@@ -16,6 +16,8 @@ ENDPOINTS_FILE = "endpoints.json"
 """Written into the data folder while `crossan up` runs bundled services: {database_url, redis_url}."""
 
 DEFAULT_MODALITIES = ("text", "image", "audio", "video")
+LOADER_MEDIA = {"frames": "video"}
+"""Loaders that read media of another name than their own."""
 
 
 class Settings(BaseSettings):
@@ -84,9 +86,16 @@ class Settings(BaseSettings):
         return str(url)
 
     @property
+    def media_kinds(self) -> dict[str, str]:
+        """The modalities items may have, in the order of the encoders, and what kind of media each takes."""
+        if self.encoders is None:
+            return {modality: modality for modality in DEFAULT_MODALITIES}
+        return {spec.modality: LOADER_MEDIA.get(spec.loader, spec.loader) for spec in self.encoders}
+
+    @property
     def modalities(self) -> tuple[str, ...]:
         """The modalities items may have, in the order of the encoders."""
-        return tuple(spec.modality for spec in self.encoders) if self.encoders else DEFAULT_MODALITIES
+        return tuple(self.media_kinds)
 
     @property
     def database(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -78,7 +78,7 @@ def generate(
     `items.csv` is written last: where it exists, the folder is complete.
 
     Args:
-        folder: Created if need be; files of an earlier run are overwritten.
+        folder: Created if need be; the files of an earlier run are replaced.
         seed: Decides everything that is drawn by lot.
         items: Number of items, at least 40.
         users: Number of users.
@@ -97,15 +97,22 @@ def generate(
     planned = plan_items(items, seed)
     tastes = draw_tastes(users, seed)
     events = simulate_events(planned, tastes, end, seed)
-    for name in _FILES.values():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    (folder / "items.csv").unlink(missing_ok=True)
+    _clear(folder)
     _write_all_media(folder, planned, seed)
     (folder / "README.md").write_text(NOTICE, encoding="utf-8")
-    _write_truth(folder / "truth.json", seed, planned, tastes)
+    touched = {event.item_id for event in events}
+    _write_truth(folder / "truth.json", seed, [_item_truth(item, touched) for item in planned], tastes)
     _write_events(folder / "events.csv", events)
     _write_items(folder / "items.csv", planned, seed)
-    return _summarise(folder, planned, users, len(events))
+    return _summarise(folder, planned, tastes, events)
+
+
+def _clear(folder: Path) -> None:
+    (folder / "items.csv").unlink(missing_ok=True)
+    for name in _FILES.values():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob(name.format("demo-*")):
+            path.unlink()
 
 
 def _write_all_media(folder: Path, items: Sequence[DemoItem], seed: int) -> None:
@@ -154,36 +161,39 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[objec
         writer.writerows(rows)
 
 
-def _write_truth(path: Path, seed: int, items: Iterable[DemoItem], tastes: Iterable[Taste]) -> None:
-    truth: dict[str, Any] = {
+def _write_truth(path: Path, seed: int, items: Iterable[Mapping[str, Any]], tastes: Iterable[Taste]) -> None:
+    truth = {
         "synthetic": True,
         "seed": seed,
         "topics": TOPICS,
         "moods": MOODS,
-        "items": {item.item_id: _item_truth(item) for item in items},
+        "items": {item["item_id"]: item for item in items},
         "users": {taste.user_id: {"early": asdict(taste.early), "late": asdict(taste.late)} for taste in tastes},
     }
     path.write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
 
 
-def _item_truth(item: DemoItem) -> dict[str, Any]:
+def _item_truth(item: DemoItem, touched: Container[str]) -> dict[str, Any]:
     return {
+        "item_id": item.item_id,
         "topic": item.topic,
         "mood": item.mood,
         "mood_in": item.mood_in,
         "modalities": sorted(item.modalities),
-        "cold": item.cold,
+        "cold": item.item_id not in touched,
     }
 
 
-def _summarise(folder: Path, items: Sequence[DemoItem], users: int, events: int) -> DemoSummary:
+def _summarise(
+    folder: Path, items: Sequence[DemoItem], tastes: Sequence[Taste], events: Sequence[DemoEvent]
+) -> DemoSummary:
     media = Counter(modality for item in items for modality in item.modalities)
     return DemoSummary(
         folder=folder,
         items=len(items),
-        users=users,
-        events=events,
-        cold_items=sum(item.cold for item in items),
+        users=len(tastes),
+        events=len(events),
+        cold_items=len(items) - len({event.item_id for event in events}),
         partial_items=sum(len(item.modalities) < len(MODALITIES) for item in items),
         media={modality: media[modality] for modality in MODALITIES},
     )

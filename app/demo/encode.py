@@ -35,8 +35,9 @@ def write_ogg(path: Path, samples: NDArray[np.int16], rate: int) -> None:
             stream.bit_rate = 32_000
         frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
         frame.sample_rate = rate
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        packets = [*stream.encode(frame), *stream.encode(None)]
+        # FLAC ends with an empty packet that Ogg does not take.
+        container.mux([packet for packet in packets if packet.size])
 
 
 def write_mp4(path: Path, frames: Iterable[Image.Image], size: int) -> None:

@@ -61,7 +61,7 @@ class DemoItem:
 
     @property
     def cold(self) -> bool:
-        """Whether no user has an event on it."""
+        """Whether no user ever chooses it."""
         return self.appeal == 0
 
     @property

@@ -90,5 +90,5 @@ class EventRepository(Repository):
             .order_by(EventRow.user_id)
             .execution_options(yield_per=fetch)
         )
-        for row in self.session.execute(query):
-            yield row.tuple()
+        for user_id, item_ids, last in self.session.execute(query):
+            yield user_id, item_ids, last  # noqa: UP028  (a row is not the plain tuple that is promised)

@@ -1,5 +1,6 @@
 """Takes raw bytes in: checks them against the limits, then keeps them under their hash."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
@@ -25,31 +26,31 @@ class MediaIntake:
     Args:
         blobs: where accepted bytes go.
         limits: bounds of bytes, pixels and seconds.
-        modalities: those that have an encoder.
+        kinds: the modalities that have an encoder, and what each takes: text, image, audio or video.
     """
 
-    def __init__(self, blobs: BlobStore, *, limits: MediaLimits, modalities: tuple[str, ...]) -> None:
+    def __init__(self, blobs: BlobStore, *, limits: MediaLimits, kinds: Mapping[str, str]) -> None:
         self._blobs = blobs
         self._limits = limits
-        self._modalities = modalities
+        self._kinds = kinds
 
     def check_modality(self, modality: str) -> None:
         """Raise ModalityUnknown for one without an encoder."""
-        if modality not in self._modalities:
-            raise ModalityUnknown(modality, self._modalities)
+        if modality not in self._kinds:
+            raise ModalityUnknown(modality, list(self._kinds))
 
     def max_bytes(self, modality: str) -> int:
         """The most bytes of one medium."""
-        return self._limits.max_bytes(modality)
+        return self._limits.max_bytes(self._kinds[modality])
 
     def check(self, modality: str, file: BinaryIO) -> MediaInfo:
         """What the bytes are, from their header; raises InvalidMedia naming the field and the limit."""
         try:
-            return probe(modality, file, self._limits)
+            return probe(self._kinds[modality], file, self._limits)
         except MediaRejected as error:
             numbers = {"limit": error.limit, "actual": error.actual}
             raise InvalidMedia.of(
-                error.field, error.reason, **{name: value for name, value in numbers.items() if value is not None}
+                modality, error.reason, **{name: value for name, value in numbers.items() if value is not None}
             ) from error
 
     def accept(self, project: ProjectId, modality: str, file: BinaryIO) -> StoredMedia:

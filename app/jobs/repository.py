@@ -32,8 +32,10 @@ class JobRepository:
         self._session.refresh(row)
         return row
 
-    def add_waiting(self, project: ProjectId, kind: JobKind) -> Job | None:
+    def add_waiting(self, project: ProjectId, kind: JobKind, *, sent: bool = True) -> Job | None:
         """Make sure that one job of a coalescing kind waits; the job if it is new, None if one waits already.
+
+        `sent` says that its message will leave after the commit; otherwise the sweeper sends it.
 
         The share lock holds off the worker's claim until this transaction has committed, so the waiting job
         is sure to see what this transaction wrote.
@@ -45,7 +47,7 @@ class JobRepository:
         )
         new = (
             insert(JobRow)
-            .values(id=uuid4(), project_id=project, kind=kind, sent_at=func.now())
+            .values(id=uuid4(), project_id=project, kind=kind, sent_at=func.now() if sent else None)
             .on_conflict_do_nothing()
             .returning(JobRow.id)
         )
@@ -104,7 +106,7 @@ class JobRepository:
         return self._session.scalars(query).one_or_none() is not None
 
     def release(self, job_id: UUID, attempt: int) -> None:
-        """Give a running attempt back unharmed, as if it had not begun."""
+        """Give a running attempt back unharmed, as if it had not begun; the sweeper sends it."""
         query = (
             update(JobRow)
             .where(*_owned(job_id, attempt))

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from app.core.errors import CrossanError
+from app.core.jobs import JobKind
 from app.core.types import JobState, ProjectId
 from app.db.session import Database, Transaction
 from app.db.tables import JobRow
@@ -34,6 +35,7 @@ class JobRun:
 
     def __init__(self, database: Database, row: JobRow, *, heartbeat_s: float, shutting_down: threading.Event) -> None:
         self.id: UUID = row.id
+        self.kind = JobKind(row.kind)
         self.project = ProjectId(row.project_id)
         self.payload: Mapping[str, Any] = row.payload
         self._attempt = row.attempts
@@ -101,7 +103,13 @@ class JobRun:
             jobs = JobRepository(transaction)
             if self._cancelled.is_set():
                 jobs.finish(self.id, self._attempt, JobState.CANCELLED)
-            elif not self._lost.is_set():
+            elif self._lost.is_set():
+                return
+            elif self.kind.coalesces:
+                # Another of its kind may wait already (at most one may): that one goes on.
+                jobs.finish(self.id, self._attempt, JobState.CANCELLED, error="The worker ended; another job goes on.")
+                jobs.add_waiting(self.project, self.kind, sent=False)
+            else:
                 jobs.release(self.id, self._attempt)
 
 

@@ -14,6 +14,9 @@ from model.encoders.media import MediaError, audio_stream, open_container, sniff
 MAX_BROKEN_PACKETS = 100
 """A sound with a scratch still plays; one with more broken packets than this, or than good ones, is damaged."""
 
+MIN_RATE, MAX_RATE, MAX_CHANNELS = 2_000, 768_000, 64
+"""What sounds are recorded with; sample rates in hertz."""
+
 
 def decode_audio(data: bytes, *, sample_rate: int, seconds: float) -> np.ndarray:
     """Decodes the first seconds of the first sound track.
@@ -37,11 +40,18 @@ def decode_audio(data: bytes, *, sample_rate: int, seconds: float) -> np.ndarray
         stream = audio_stream(container)
         if stream is None:
             raise MediaError(f"{kind.label} without a sound track")
+        _check_rate(stream.codec_context)
         stream.codec_context.thread_count = 1
         samples = _collect(_resampled(container, stream, sample_rate), wanted)
     if not np.isfinite(samples).all():
         raise MediaError("the sound has samples that are not numbers")
     return samples.clip(-1.0, 1.0)
+
+
+def _check_rate(context: Any) -> None:
+    """A few samples at 1 Hz would become hours at 16 kHz."""
+    if not MIN_RATE <= context.sample_rate <= MAX_RATE or not 1 <= context.channels <= MAX_CHANNELS:
+        raise MediaError(f"a sound of {context.channels} channels at {context.sample_rate} Hz is not accepted")
 
 
 def _collect(blocks: Iterator[np.ndarray], wanted: int) -> np.ndarray:

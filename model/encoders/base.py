@@ -58,14 +58,17 @@ class Encoder:
             device: of torch, such as "cpu" or "cuda:0".
 
         Raises:
-            EncoderError: the layers have unlike shapes, or the states are not finite.
+            EncoderError: it cannot run the example, the layers have unlike shapes, or the states are not finite.
         """
         self.spec = spec
         self.fingerprint = fingerprint
         self._parts = parts
         self._device = torch.device(device)
         self._tower = parts.tower.to(self._device).eval()
-        _, self.layers, self.width = self.encode([parts.example]).shape
+        try:
+            _, self.layers, self.width = self.encode([parts.example]).shape
+        except (RuntimeError, IndexError, ValueError, TypeError) as error:
+            raise EncoderError(f"{spec.model} cannot run an input of the size asked for: {error}") from error
 
     def encode(self, samples: Sequence[Sample]) -> np.ndarray:
         """Encodes n samples, from `model.encoders.decode.decode` with the same spec.

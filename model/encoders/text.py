@@ -33,6 +33,16 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 }
 """By model_type; every other one is read as BERT-like."""
 
+_VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+)
+"""Without one of them transformers makes up a tokenizer that knows no word."""
+
 
 @dataclass(frozen=True, slots=True)
 class TextFrontend:
@@ -80,7 +90,7 @@ def load(spec: EncoderSpec, folder: Path) -> Parts:
     """
     architecture = architecture_of(folder, ARCHITECTURES, _BERT_LIKE)
     network = architecture.network(folder)
-    tokenizer = _tokenizer(spec, folder)
+    tokenizer = _tokenizer(spec, folder, network.config)
     return Parts(
         tower=architecture.tower(network),
         frontend=TextFrontend(tokenizer, spec.prefix, spec.max_tokens),
@@ -90,13 +100,16 @@ def load(spec: EncoderSpec, folder: Path) -> Parts:
     )
 
 
-def _tokenizer(spec: EncoderSpec, folder: Path) -> Any:
+def _tokenizer(spec: EncoderSpec, folder: Path, config: Any) -> Any:
+    if not any((folder / name).exists() for name in _VOCABULARIES):
+        raise EncoderError(f"{folder} has no tokenizer: none of {', '.join(_VOCABULARIES)}")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="right", truncation_side="right")
     except (OSError, ValueError) as error:
         raise EncoderError(f"{folder} has no tokenizer that can be loaded: {error}") from error
-    if spec.max_tokens > tokenizer.model_max_length:
-        raise EncoderError(f"max_tokens: {spec.model} takes at most {tokenizer.model_max_length}")
+    longest = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or spec.max_tokens)
+    if spec.max_tokens > longest:
+        raise EncoderError(f"max_tokens: {spec.model} takes at most {longest}")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -25,6 +25,8 @@ class Method:
 
     Attributes:
         build_tower: makes the network from configuration and catalogue.
+        prepare: fits what is not trained, such as statistics of the states, on a sample of items: (tower, inputs of
+            the sample).
         build_inputs: makes the reader of the tower's inputs: (config, dataset, device).
         select_layers: the stored layers that the tower reads of a modality; None when it reads no content, so that
             it knows only the items it was trained on and no `item_tower.onnx` is written.
@@ -32,4 +34,5 @@ class Method:
 
     build_tower: Callable[[TrainingConfig, CatalogueShape], nn.Module]
     build_inputs: Callable[[TrainingConfig, Dataset, str], ItemInputs]
+    prepare: Callable[[nn.Module, tuple[Tensor, ...]], None]
     select_layers: Callable[[TrainingConfig, ModalityConfig], Sequence[int]] | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -22,7 +23,7 @@ LINKS: dict[str, Callable[[], nn.Module | None]] = {"adapted": AdaptedLinks, "ra
 class SideItemTower(nn.Module):
     """Cached hidden states of every modality → side network → fusion."""
 
-    def __init__(self, modality_dropout: nn.Module, side_network: nn.Module, fusion: nn.Module) -> None:
+    def __init__(self, modality_dropout: nn.Module, side_network: CrossModalSideNetwork, fusion: nn.Module) -> None:
         super().__init__()
         self.modality_dropout = modality_dropout
         self.side_network = side_network
@@ -87,4 +88,12 @@ def _inputs(config: TrainingConfig, dataset: Dataset, device: str) -> StateInput
     return StateInputs(dataset, [select_layers(config, table.config) for table in dataset.features], device=device)
 
 
-CROSSAN = Method(build_tower, _inputs, select_layers)
+def _prepare(tower: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Lets every projection see the states of a sample of items."""
+    present, *states = inputs
+    projections = cast(SideItemTower, tower).side_network.projections
+    for column, (projection, part) in enumerate(zip(projections, states, strict=True)):
+        cast(DimensionTransformation, projection).calibrate(part[present[:, column]])
+
+
+CROSSAN = Method(build_tower, _inputs, _prepare, select_layers)

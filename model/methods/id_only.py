@@ -33,4 +33,8 @@ def _inputs(config: TrainingConfig, dataset: Dataset, device: str) -> NumberInpu
     return NumberInputs(device=device)
 
 
-ID_ONLY = Method(build_tower, _inputs, select_layers=None)
+def _prepare(tower: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Does nothing: all of a number's vector is trained."""
+
+
+ID_ONLY = Method(build_tower, _inputs, _prepare, select_layers=None)

@@ -6,10 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+VARIANCE_FLOOR = 1e-6
+
 
 class DimensionTransformation(nn.Module):
-    """P(h) = W_j · LayerNorm(h) + b_j, one map for each selected layer j of one encoder.
+    """P(h) = W_j · LayerNorm((h - centre_j) / spread_j) + b_j, one map for each selected layer j of one encoder.
 
+    States of an encoder share a large common part and have a few dimensions of huge scale, which LayerNorm alone
+    leaves as they are; so each dimension of each layer is first standardised by what the catalogue shows.
     The normalisation has no weights of its own: they would be absorbed by W_j.
     """
 
@@ -18,9 +22,19 @@ class DimensionTransformation(nn.Module):
         self.weight = nn.Parameter(torch.randn(layers, width_in, width) * width_in**-0.5)
         self.bias = nn.Parameter(torch.zeros(layers, 1, width))
         self.dropout = nn.Dropout(dropout)
+        self.centre: Tensor
+        self.spread: Tensor
+        self.register_buffer("centre", torch.zeros(layers, width_in))
+        self.register_buffer("spread", torch.ones(layers, width_in))
+
+    def calibrate(self, states: Tensor) -> None:
+        """Takes centre and spread from a sample of states [n, l, D_k] of items that have the modality."""
+        if len(states):
+            self.centre.copy_(states.mean(dim=0))
+            self.spread.copy_((states.var(dim=0, correction=0) + VARIANCE_FLOOR).sqrt())
 
     def forward(self, states: Tensor) -> Tensor:
         """Projects states [n, l, D_k] to [l, n, d]."""
-        normed = functional.layer_norm(states, states.shape[-1:])
+        normed = functional.layer_norm((states - self.centre) / self.spread, states.shape[-1:])
         projected: Tensor = self.dropout(torch.baddbmm(self.bias, normed.transpose(0, 1), self.weight))
         return projected

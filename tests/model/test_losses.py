@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.losses import excluded_candidates, next_item_loss
+from model.losses import next_item_loss
+
+NOTHING = torch.full((2, 1), -1)
 
 
 def _reference(users: Tensor, vectors: Tensor, targets: Tensor, inputs: Tensor, log_p: list[float]) -> float:
@@ -34,8 +36,8 @@ def test_in_batch_loss_is_the_equation() -> None:
         users,
         vectors,
         targets,
+        window=torch.cat([inputs, targets[:, -1:]], dim=1),
         log_popularity=popularity.log(),
-        excluded=excluded_candidates(inputs, targets, 8),
     )
     expected = _reference(users, vectors, targets, inputs, popularity.log().tolist())
     assert float(found) == pytest.approx(expected, abs=1e-5)
@@ -45,21 +47,17 @@ def test_full_softmax_is_the_equation_without_correction() -> None:
     torch.manual_seed(1)
     users, vectors = torch.randn(2, 3, 4), torch.randn(6, 4)
     targets = torch.tensor([[-1, 1, 2], [3, 4, 5]])
-    nothing = torch.full_like(targets, -1)
     terms = []
     for b, t in [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]:
         scores = [float(users[b, t] @ vector) for vector in vectors]
         terms.append(math.log(sum(map(math.exp, scores))) - scores[int(targets[b, t])])
-    found = next_item_loss(users, vectors, targets, log_popularity=None, excluded=None)
+    found = next_item_loss(users, vectors, targets, window=NOTHING, log_popularity=None)
     assert float(found) == pytest.approx(sum(terms) / 5, abs=1e-5)
-    assert not excluded_candidates(nothing, nothing, 6).any()
 
 
 def test_padding_has_no_gradient() -> None:
     users = torch.randn(1, 3, 4, requires_grad=True)
-    loss = next_item_loss(
-        users, torch.randn(5, 4), torch.tensor([[-1, -1, 2]]), log_popularity=None, excluded=None
-    )
+    loss = next_item_loss(users, torch.randn(5, 4), torch.tensor([[-1, -1, 2]]), window=NOTHING, log_popularity=None)
     torch.autograd.backward(loss)
     assert users.grad is not None
     assert users.grad[0, :2].abs().sum() == 0

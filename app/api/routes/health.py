@@ -1,7 +1,7 @@
 """Whether the process lives, and whether it can do its work."""
 
 import anyio.to_thread
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from sqlalchemy import text
 
 from app.api.deps import EdgeDep
@@ -26,9 +26,3 @@ async def ready(edge: EdgeDep) -> dict[str, str]:
 
     await anyio.to_thread.run_sync(check)
     return {"status": "ready"}
-
-
-@router.get("", include_in_schema=False)
-async def index() -> Response:
-    """Where to look."""
-    return Response(status_code=307, headers={"Location": "/health/ready"})

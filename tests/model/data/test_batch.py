@@ -1,11 +1,12 @@
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 
 from model.data.batch import last_events, training_batches
 from model.data.dataset import interactions_of
 
-HISTORIES = [list(range(0, 23)), [30, 31], [40], [], list(range(50, 57))]
+HISTORIES = [list(range(23)), [30, 31], [40], [], list(range(50, 57))]
 
 
 def test_last_events_are_right_aligned() -> None:
@@ -16,7 +17,7 @@ def test_last_events_are_right_aligned() -> None:
 
 def test_a_target_is_what_came_after_its_input() -> None:
     events = interactions_of(HISTORIES)
-    after = {(a, b) for history in HISTORIES for a, b in zip(history[:-1], history[1:], strict=True)}
+    after = {(a, b) for history in HISTORIES for a, b in pairwise(history)}
     for batch in training_batches(events, 3, 5, np.random.default_rng(0)):
         real = batch.inputs >= 0
         assert (real == (batch.targets >= 0)).all()

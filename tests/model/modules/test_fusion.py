@@ -9,7 +9,9 @@ from model.modules.fusion import ModalityDropout, ModalityExpertFusion
 
 def _fusion(modalities: int, width: int, item_width: int) -> ModalityExpertFusion:
     torch.manual_seed(0)
-    experts = [nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, item_width)) for _ in range(modalities)]
+    experts = [
+        nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, item_width)) for _ in range(modalities)
+    ]
     return ModalityExpertFusion(experts, nn.Linear(modalities * width, modalities), item_width)
 
 
