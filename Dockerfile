@@ -23,7 +23,7 @@ RUN pip install -c constraints.txt ".[api,cli]" && pip uninstall -y crossan
 COPY . .
 RUN pip install --no-deps .
 WORKDIR /data
-USER crossan
+USER 10001
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
@@ -39,7 +39,7 @@ RUN pip install --no-deps --require-hashes -r requirements/offline-encoders.txt
 COPY . .
 RUN pip install --no-deps .
 WORKDIR /data
-USER crossan
+USER 10001
 VOLUME /data
 # Whether this process can reach its broker; a worker that is busy for an hour is healthy.
 HEALTHCHECK --interval=30s --timeout=20s --start-period=60s --retries=3 \

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from redis.asyncio import Redis as AsyncRedis
+from starlette.staticfiles import StaticFiles
 
 from app.api import errors
 from app.api.auth import Authenticator
@@ -19,6 +20,7 @@ from app.recommendations.history import HistoryReader
 from app.recommendations.service import Recommender
 from app.recommendations.state import TrendingPolicy
 from app.stores.sequence_cache import RedisSequenceReader
+from app.ui import STATIC
 
 UPLOAD_PATHS = r"/items|/items/[^/]+/media/[^/]+"
 MULTIPART_OVERHEAD_BYTES = 1 << 20
@@ -53,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     for routes in (items, events, recommendations, admin, health):
         app.include_router(routes.router)
+    app.mount("/ui", StaticFiles(directory=STATIC, html=True), name="ui")
     limits = settings.media
     app.add_middleware(
         BodyLimitMiddleware,

@@ -16,6 +16,7 @@ from model.data.splits import Holdout
 from model.runtime import ItemTower, UserEncoder
 
 USERS_AT_ONCE = 256
+ITEMS_AT_ONCE = 1_024
 
 # Histories of b users → scores [b, n].
 Scorer = Callable[[Interactions], NDArray[np.float32]]
@@ -89,7 +90,9 @@ def evaluate_artifact(
     rankable = rows >= 0
     if manifest.modalities:
         new = np.flatnonzero(~rankable & dataset.present.any(axis=1))
-        vectors[new] = _encode_items(ItemTower(folder, providers), dataset, new)
+        tower = ItemTower(folder, providers)
+        for chunk in np.array_split(new, -(-len(new) // ITEMS_AT_ONCE) or 1):
+            vectors[chunk] = _encode_items(tower, dataset, chunk)
         rankable[new] = True
     encoder = UserEncoder(folder, providers)
     score = vector_scorer(vectors, encoder.encode, manifest.max_length)

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
-from safetensors.torch import load_file
-from safetensors.torch import save_file as save_tensors
+from safetensors import numpy as safetensors_numpy
+from safetensors import torch as safetensors_torch
 from torch import Tensor, nn
 
 from model import artifact
@@ -80,9 +79,9 @@ def export_artifact(
     folder.mkdir(parents=True, exist_ok=True)
     described = np.flatnonzero(trained.rankable)
     modalities = _modalities(trained, meta.get("encoders", {}))
-    save_tensors(trained.recommender.state_dict(), folder / artifact.WEIGHTS)
+    (folder / artifact.WEIGHTS).write_bytes(safetensors_torch.save(trained.recommender.state_dict()))
     vectors = {"vectors": trained.vectors[described], "shares": trained.shares[described]}
-    save_file(vectors, folder / artifact.ITEM_VECTORS)
+    (folder / artifact.ITEM_VECTORS).write_bytes(safetensors_numpy.save(vectors))
     (folder / artifact.ITEM_IDS).write_text(json.dumps([item_ids[row] for row in described.tolist()]), encoding="utf-8")
     parity = {artifact.USER_ENCODER: _export_user_encoder(trained, folder / artifact.USER_ENCODER)}
     if modalities:
@@ -211,5 +210,5 @@ def restore(folder: Path) -> Recommender:
     shape = CatalogueShape(manifest.meta["catalogue_items"], modalities)
     user_encoder = UserEncoder(config.user_encoder, config.tower.item_width)
     network = Recommender(REGISTRY[config.method].build_tower(config, shape), user_encoder)
-    network.load_state_dict(load_file(artifact.checked_path(folder, manifest, artifact.WEIGHTS)))
+    network.load_state_dict(safetensors_torch.load_file(artifact.checked_path(folder, manifest, artifact.WEIGHTS)))
     return network.eval()

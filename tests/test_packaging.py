@@ -169,7 +169,7 @@ def test_the_images_run_as_nobody_in_particular_and_the_api_image_has_no_torch()
     stages = _stages()
     assert set(stages) == {"base", "api", "worker"}
     for target in ("api", "worker"):
-        assert "USER crossan" in stages[target]
+        assert "USER 10001" in stages[target]
         assert "-c constraints.txt" in stages[target]
         # The dependencies' layer comes before the code's.
         assert stages[target].index("pip install -c") < stages[target].index("COPY . .")

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Annotated, Any
 
@@ -35,26 +35,25 @@ def up(
 ) -> None:
     """Start everything: database, cache, migrations, a first key, API, workers. Ctrl-C stops it all."""
     settings = Settings()
-    address = bind(settings.host, settings.port if port is None else port)
-    services = BundledServices(settings.data_dir, database_url=settings.database_url, redis_url=settings.redis_url)
     stop = _stop_on_signals()
     notes.print(f"[bold]crossan[/] starts in {settings.data_dir}")
-    try:
+    with ExitStack() as ending:
+        address = bind(settings.host, settings.port if port is None else port)
+        ending.callback(address.listener.close)
+        services = BundledServices(settings.data_dir, database_url=settings.database_url, redis_url=settings.redis_url)
         with _step("PostgreSQL and Valkey"):
             endpoints = services.start()
+        ending.callback(services.stop)
+        ending.callback((settings.data_dir / ADDRESS_FILE).unlink, missing_ok=True)
         with _step("database schema and key"):
             key = _prepare_database()
         supervisor = Supervisor(
             children(settings, endpoints, address=address, api_processes=workers),
             logs=settings.data_dir / "logs",
-            note=lambda line: notes.print(f"  [yellow]![/] {line}", markup=True),
+            note=lambda line: notes.print(f"  ! {line}", markup=False, soft_wrap=True),
             revive=services.revive,
         )
         _supervise(supervisor, settings, address, key=key, demo=demo, as_json=as_json, stop=stop)
-    finally:
-        (settings.data_dir / ADDRESS_FILE).unlink(missing_ok=True)
-        services.stop()
-        address.listener.close()
     notes.print("stopped")
 
 

@@ -88,6 +88,15 @@ class ItemNotFound(NotFound):
         super().__init__(f"There is no item '{item_id}' in this project.", item_id=item_id)
 
 
+class MediaNotFound(NotFound):
+    """The item has no medium of this modality."""
+
+    slug = "media-not-found"
+
+    def __init__(self, item_id: str, modality: str) -> None:
+        super().__init__(f"The item '{item_id}' has no {modality}.", item_id=item_id, modality=modality)
+
+
 class TrainingNotFound(NotFound):
     """No such training."""
 

@@ -81,7 +81,7 @@ class EventRepository(Repository):
         return self.session.scalars(query).one()
 
     def sequences(self, *, until: int, fetch: int = 500) -> Iterator[tuple[str, Sequence[str], datetime]]:
-        """Every user's item ids in the order of time, and the time of the last; later numbers than `until` don't count."""
+        """Every user's item ids in the order of time, and the time of the last; of events numbered up to `until`."""
         items = func.array_agg(aggregate_order_by(EventRow.item_id, EventRow.timestamp, EventRow.id))
         query = (
             select(EventRow.user_id, items, func.max(EventRow.timestamp))
@@ -90,5 +90,4 @@ class EventRepository(Repository):
             .order_by(EventRow.user_id)
             .execution_options(yield_per=fetch)
         )
-        for user_id, item_ids, last in self.session.execute(query):
-            yield user_id, item_ids, last  # noqa: UP028  (a row is not the plain tuple that is promised)
+        return (row._tuple() for row in self.session.execute(query))

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import uuid
+from io import BytesIO
 from typing import BinaryIO, Protocol
 
 import fsspec
@@ -31,6 +32,9 @@ class BlobStore(Protocol):
     def get(self, project: ProjectId, content_hash: str) -> bytes:
         """The bytes; raises FileNotFoundError."""
 
+    def open(self, project: ProjectId, content_hash: str) -> BinaryIO:
+        """The bytes as a file to be read and closed; raises FileNotFoundError."""
+
 
 class FsspecBlobStore:
     """A folder or a bucket, by any URL that fsspec knows (`file://…`, `s3://…`)."""
@@ -57,6 +61,11 @@ class FsspecBlobStore:
         data: bytes = self._fs.cat_file(self._path(project, content_hash))
         return data
 
+    def open(self, project: ProjectId, content_hash: str) -> BinaryIO:
+        """Open for reading, without holding it in memory."""
+        file: BinaryIO = self._fs.open(self._path(project, content_hash), "rb")
+        return file
+
 
 class MemoryBlobStore:
     """The twin for unit tests."""
@@ -74,3 +83,7 @@ class MemoryBlobStore:
             return self.blobs[(project, content_hash)]
         except KeyError:
             raise FileNotFoundError(content_hash) from None
+
+    def open(self, project: ProjectId, content_hash: str) -> BinaryIO:
+        """The bytes as a file; raises FileNotFoundError."""
+        return BytesIO(self.get(project, content_hash))

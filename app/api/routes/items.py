@@ -1,15 +1,19 @@
 """Items and their media come in, are looked at, and go."""
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, BinaryIO
 
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response, status
+from fastapi.responses import StreamingResponse
 
 from app.api.auth import Ingester, documented
 from app.api.deps import Cursor, EdgeDep, ItemIdPath, Limit
 from app.api.uploads import item_with_media, one_medium
+from app.core.errors import MediaNotFound
 from app.core.types import ItemState
 from app.items.schemas import ItemFields, ItemPage, ItemPatch, ItemRead
+from app.stores.blobs import CHUNK_BYTES
 
 router = APIRouter(prefix="/items", tags=["items"], dependencies=documented)
 
@@ -84,6 +88,29 @@ async def post_media(
     async with one_medium(request, modality, intake) as file:
         stored = await anyio.to_thread.run_sync(intake.accept, principal.project, modality, file)
     return await edge.call(principal.project, lambda services: services.items.attach(item_id, modality, stored))
+
+
+@router.get("/{item_id}/media/{modality}", response_class=StreamingResponse)
+async def get_media(item_id: ItemIdPath, modality: str, edge: EdgeDep, principal: Ingester) -> StreamingResponse:
+    """The bytes of one medium, as they were uploaded."""
+    item = await edge.call(principal.project, lambda services: services.items.get(item_id))
+    medium = item.media.get(modality)
+    if medium is None:
+        raise MediaNotFound(item_id, modality)
+    file = await anyio.to_thread.run_sync(edge.context.blobs.open, principal.project, medium.sha256)
+    headers = {
+        "ETag": f'"{medium.sha256}"',
+        "Content-Length": str(medium.size_bytes),
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox",
+    }
+    return StreamingResponse(_chunks(file), media_type=medium.content_type, headers=headers)
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
 
 
 @router.get("/{item_id}")

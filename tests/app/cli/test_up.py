@@ -76,8 +76,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def first(folder: Path) -> Iterator[Up]:
     up = Up(folder)
-    yield up.wait()
-    up.close()
+    try:
+        yield up.wait()
+    finally:
+        up.close()
 
 
 def test_it_starts_from_nothing_and_answers(first: Up, folder: Path) -> None:
