@@ -37,7 +37,8 @@ class ApiError(ClientError):
         self.status = status
         self.problem = dict(problem)
         lines = [f"{status} {problem.get('title', 'Error')}: {problem.get('detail', '')}".rstrip(": ")]
-        lines += [f"  {error.get('field')}: {error.get('message')}" for error in self.errors]
+        named = [f"{error.get('field')}: {error.get('message')}" for error in self.errors]
+        lines += [f"  {line}" for line in named if line not in lines[0]]
         super().__init__("\n".join(lines))
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 from app.cli.client import Client, ClientError
 from app.cli.importer.run import count_rows, import_folder
 from app.cli.output import notes
-from app.cli.progress import bars, describe, follow, status_line
+from app.cli.progress import POLL_S, bars, describe, follow, status_line
 from app.embedded.processes import tethered
 
 _IMPORTED = "imported"
@@ -79,7 +79,7 @@ async def _wait_until_encoded(client: Client) -> dict[str, Any]:
                 break
             waited = True
             show(f"encoding: {items['total'] - items['pending']} of {items['total']} items")
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(POLL_S)
     if waited:
         _tell(f"{status['items']['total']} items encoded", started)
     if status["items"]["failed"]:
@@ -96,7 +96,7 @@ async def _train(client: Client) -> None:
     else:
         training = await client.request("POST", "/admin/trainings", json={}, retry=False)
     with status_line() as show:
-        ended = await follow(client, training["id"], lambda seen: show(f"training: {describe(seen)}"))
+        ended = await follow(client, training["id"], lambda seen: show(describe(seen)))
     if ended["state"] != "succeeded":
         raise ClientError(f"The training {ended['state']}: {ended['error']}")
     _tell(f"trained: {_verdict(ended['result'])}", started)
@@ -126,12 +126,11 @@ def _commands(client: Client, folder: Path, *, user: str) -> dict[str, str]:
     item = _first(folder / "items.csv", "item_id")
     picture = folder / _first(folder / "items.csv", "image", needs="image")
     new_item = json.dumps({"item_id": "my-first-item", "title": "My first item", "description": "Seen here first."})
-    event = json.dumps({"user_id": "me", "item_id": item, "type": "view"})
     upload = f"-F {shlex.quote(f'item={new_item}')} -F {shlex.quote(f'image=@{picture}')}"
+    event = shlex.quote(json.dumps({"user_id": "me", "item_id": item, "type": "view"}))
+    view = f"{curl} -H 'Content-Type: application/json' -d {event} {client.url}/events"
     return {
         "what a (synthetic) user would want next": f"{curl} '{client.url}/recommend/{user}?limit=5'",
         "a new item with its picture: recommendable within seconds": f"{curl} {upload} {client.url}/items",
-        "a new user looks at something, and what to show next": (
-            f"{curl} --json {shlex.quote(event)} {client.url}/events && {curl} '{client.url}/recommend/me?limit=5'"
-        ),
+        "a new user looks at something, and what to show next": f"{view} && {curl} '{client.url}/recommend/me?limit=5'",
     }

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli.client import ClientError
 from app.cli.launch import create_key
 from app.cli.options import AsJson, Key, Url, connect
 from app.cli.output import console, print_json, table
 from app.core.config import Settings
+from app.core.types import Scope
 
 keys = typer.Typer(no_args_is_help=True, help="API keys: shown once, stored as hashes.")
 
@@ -35,6 +37,8 @@ def create(
 ) -> None:
     """Make a key and show it, this once."""
     wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
+    if not wanted or not set(wanted) <= set(Scope):
+        raise ClientError(f"--scopes takes {', '.join(Scope)}, joined by commas, not '{scopes}'.")
     if project is not None:
         made = create_key(Settings(), project=project, name=name, scopes=wanted)
     else:

@@ -1,6 +1,7 @@
 """Progress on the terminal: bars for counted work, a line that tells how a training goes."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from app.cli.client import Client
 from app.cli.output import notes
 
 POLL_S = 0.5
+LOGGED_EVERY_S = 15.0
 FINISHED = frozenset({"succeeded", "failed", "cancelled"})
 
 
@@ -25,11 +27,26 @@ def bars(totals: Mapping[str, int], *, hidden: bool = False) -> Iterator[Callabl
 
 @contextmanager
 def status_line(*, hidden: bool = False) -> Iterator[Callable[[str], None]]:
-    """A line that is written over; call what is yielded with its text."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=notes, disable=hidden or not notes.is_terminal, transient=True) as progress:
+    """A line that is written over (where there is no terminal, one every 15 s); call what is yielded with its text."""
+    if not hidden and not notes.is_terminal:
+        yield _Throttled().show
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=notes, disable=hidden, transient=True) as progress:
         task = progress.add_task("")
         yield lambda text: progress.update(task, description=text)
+
+
+class _Throttled:
+    """Prints now and then, for logs."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + LOGGED_EVERY_S
+
+    def show(self, text: str) -> None:
+        if time.monotonic() >= self._next:
+            notes.print(f"    {text}", markup=False)
+            self._next = time.monotonic() + LOGGED_EVERY_S
 
 
 async def follow(client: Client, training_id: str, show: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:

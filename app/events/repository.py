@@ -90,4 +90,4 @@ class EventRepository(Repository):
             .order_by(EventRow.user_id)
             .execution_options(yield_per=fetch)
         )
-        return (row._tuple() for row in self.session.execute(query))
+        yield from self.session.execute(query)

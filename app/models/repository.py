@@ -43,11 +43,13 @@ class NewVector:
 
 _COMPARE_VECTORS = text("""
 UPDATE items SET
-    needs_vector = NOT compared.fresh,
+    needs_vector = NOT compared.fresh AND :reads_content,
     state = CASE WHEN state IN ('encoded', 'ready') THEN CASE WHEN compared.fresh THEN 'ready' ELSE 'encoded' END
             ELSE state END
 FROM (
-    SELECT items.id, coalesce(item_vectors.content_key = items.content_key, false) AS fresh
+    SELECT items.id,
+        item_vectors.item_pk IS NOT NULL
+            AND (NOT :reads_content OR item_vectors.content_key = items.content_key) AS fresh
     FROM items LEFT JOIN item_vectors ON item_vectors.item_pk = items.id AND item_vectors.version_id = :version
     WHERE items.project_id = :project AND items.content_key IS NOT NULL AND items.deleted_at IS NULL
 ) AS compared
@@ -100,7 +102,10 @@ class ModelRepository(Repository):
     def set_live(self, version: ModelVersionRow) -> None:
         """Move the pointer, and have the items whose vector under this version is missing or stale looked at."""
         self.session.execute(update(ProjectRow).where(ProjectRow.id == self.project).values(live_version_id=version.id))
-        self.session.execute(_COMPARE_VECTORS, {"project": self.project, "version": version.id})
+        reads_content = bool(version.manifest["modalities"])
+        self.session.execute(
+            _COMPARE_VECTORS, {"project": self.project, "version": version.id, "reads_content": reads_content}
+        )
 
     def stale_items(self, *, limit: int) -> Sequence[StaleItem]:
         """Items that wait for a vector, locked so that two workers share the work."""

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from model.data.dataset import Interactions
 
 PADDING = -1
+LEAST_STEPS = 16
+LEAST_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,15 @@ def window_ends(
 def training_batches(
     interactions: Interactions, batch_size: int, max_length: int, rng: np.random.Generator
 ) -> Iterator[Batch]:
-    """Yields one epoch of shuffled windows in batches of at most `batch_size`."""
+    """Yields one epoch of shuffled windows in batches of at most `batch_size`.
+
+    Little data is cut into smaller batches, so that an epoch has sixteen steps or batches of eight.
+    """
     ends, lengths = window_ends(interactions, max_length, rng)
     order = rng.permutation(len(ends))
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    size = min(batch_size, max(len(order) // LEAST_STEPS, LEAST_ROWS))
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
         yield Batch(
             inputs=right_aligned(interactions, ends[rows] - 1, lengths[rows]),
             targets=right_aligned(interactions, ends[rows], lengths[rows]),

@@ -26,7 +26,7 @@ LOADERS: Mapping[str, Callable[[EncoderSpec, Path], Parts]] = {
 }
 
 
-class NonFiniteStates(EncoderError):
+class NonFiniteStates(EncoderError, ArithmeticError):
     """Some samples gave states that are infinite, not a number, or beyond float16.
 
     Attributes:

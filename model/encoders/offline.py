@@ -15,6 +15,14 @@ from model.encoders.spec import EncoderSpec
 
 _TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
+_IMAGE_SIZE = 168
+"""Of stills, in pixels. On 500 posters, nearest neighbours by the class-token states of layers 6 to 11 share genres
+(mean Jaccard) .224 at 112, .231 at 140, .237 at 168 and .231 at 224 pixels, for 1, 1.5, 2.1 and 3.7 times the time; by
+chance .165."""
+
+_FRAME_SIZE = 112
+"""Of video frames, in pixels: there are several of them to a video, and they are averaged."""
+
 
 @dataclass(frozen=True, slots=True)
 class CarriedModel:
@@ -67,9 +75,9 @@ def default_specs(folder: Path) -> list[EncoderSpec]:
     where = {name: str(materialise(carried, folder) or carried.hub_id) for name, carried in CARRIED.items()}
     return [
         EncoderSpec("text", where["minilm"], pooling="mean"),
-        EncoderSpec("image", where["dinov2"], pooling="cls", image_size=224),
+        EncoderSpec("image", where["dinov2"], pooling="cls", image_size=_IMAGE_SIZE),
         EncoderSpec("audio", where["whisper"], pooling="mean", seconds=10.0),
-        EncoderSpec("video", where["dinov2"], loader="frames", pooling="cls", image_size=112, frames=8),
+        EncoderSpec("video", where["dinov2"], loader="frames", pooling="cls", image_size=_FRAME_SIZE, frames=8),
     ]
 
 

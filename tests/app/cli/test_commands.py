@@ -83,15 +83,18 @@ def test_keys(service: FakeService) -> None:
     made = run_json("keys", "create", "--name", "shop", "--scopes", "recommend, ingest")
     assert made["scopes"] == ["recommend", "ingest"]
     assert run_text("keys", "create", "--name", "shop").strip() == "crs_new"
+    with pytest.raises(ClientError, match="recommend, ingest, admin"):
+        run_text("keys", "create", "--name", "shop", "--scopes", "zoo")
     assert "crs_new…" in run_text("keys", "list")
     assert run_json("keys", "revoke", "7") == {"id": 7, "revoked": True}
 
 
 def test_status(service: FakeService) -> None:
+    service.live_model = "v1"
     assert run_json("status")["ready"] is True
     shown = run_text("status")
     assert "live model v1" in shown
-    assert "events 10 of 4 users" in shown
+    assert "events 0 of 4 users" in shown
 
 
 def test_import_exits_with_one_when_something_failed(service: FakeService, tmp_path: Path) -> None:

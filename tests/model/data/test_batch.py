@@ -38,6 +38,14 @@ def test_every_event_is_a_target_in_every_epoch() -> None:
         assert max(seen.values()) <= 2
 
 
+def test_little_data_still_makes_many_steps() -> None:
+    rng = np.random.default_rng(0)
+    many = list(training_batches(interactions_of([[1, 2]] * 320), 128, 50, rng))
+    assert {len(batch.inputs) for batch in many} == {320 // 16}
+    few = list(training_batches(interactions_of([[1, 2]] * 20), 128, 50, rng))
+    assert [len(batch.inputs) for batch in few] == [8, 8, 4]
+
+
 def test_windows_move_between_epochs() -> None:
     rng = np.random.default_rng(0)
     events = interactions_of([list(range(40))])

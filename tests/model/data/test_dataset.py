@@ -27,7 +27,8 @@ def test_shape_and_presence_follow_the_tables() -> None:
         ("audio", 3, 16),
     ]
     assert dataset.present.shape == (120, 3)
-    assert dataset.present[:, 0].all()
+    assert dataset.present[1:, 0].all()
+    assert not dataset.present[0].any()
     assert not dataset.present[:, 1].all()
 
 
