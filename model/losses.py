@@ -52,8 +52,10 @@ def next_item_loss(
 class CandidateLoss:
     """The loss of a training step: which items compete for a target, and with what correction.
 
-    `full` takes the whole catalogue, `in_batch` the items of the batch with the popularity correction; `auto` is
-    `full` up to 5,000 items.
+    `full` takes the whole catalogue, `in_batch` the items of the batch with the popularity correction. On MovieLens
+    100K with four modalities, 20 epochs and otherwise equal settings, validation NDCG@10 was 0.130 with `full` and
+    0.123 with `in_batch` (one seed each), so `auto` is `full` up to 5,000 items; above that a step would
+    describe too many items that its batch does not have.
     """
 
     def __init__(

@@ -21,6 +21,8 @@ from app.embedded.processes import tethered
 _IMPORTED = "imported"
 """A file in the demo folder, written when the import is complete."""
 _CONCURRENCY = 8
+_HYPERPARAMETERS = {"epochs": 8}
+"""Less than a real catalogue gets: enough here, and a first visitor does not like to wait."""
 
 
 async def prepare_demo(client: Client, folder: Path) -> dict[str, Any]:
@@ -94,7 +96,9 @@ async def _train(client: Client) -> None:
     if latest and latest[0]["state"] in ("queued", "running"):
         training = latest[0]
     else:
-        training = await client.request("POST", "/admin/trainings", json={}, retry=False)
+        training = await client.request(
+            "POST", "/admin/trainings", json={"hyperparameters": _HYPERPARAMETERS}, retry=False
+        )
     with status_line() as show:
         ended = await follow(client, training["id"], lambda seen: show(describe(seen)))
     if ended["state"] != "succeeded":

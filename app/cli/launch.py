@@ -59,8 +59,7 @@ def children(settings: Settings, endpoints: Endpoints, *, address: Address, api_
     environment = child_environment(settings, endpoints)
     python = sys.executable
     fd = address.listener.fileno()
-    api = [python, "-m", "uvicorn", "app.main:create_app", "--factory", "--fd", str(fd), "--no-access-log"]
-    api += ["--timeout-graceful-shutdown", "5"]
+    api = [python, "-m", "app.cli.serve", str(fd)]
     celery = [python, "-m", "celery", "-A", "worker.celery_app"]
     names = ["api"] if api_processes == 1 else [f"api-{number}" for number in range(1, api_processes + 1)]
     return [

@@ -1,6 +1,7 @@
 """String and JSON types that PostgreSQL can store: no NUL, no lone surrogate, no NaN."""
 
 import json
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, JsonValue, StringConstraints
@@ -18,9 +19,13 @@ def _storable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     encoded = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     if len(encoded) > MAX_ATTRIBUTES_BYTES:
         raise ValueError(f"must be at most {MAX_ATTRIBUTES_BYTES:,} bytes as JSON, it is {len(encoded):,}")
-    if b"\\u0000" in encoded:
+    if _WRITTEN_NUL.search(encoded):
         raise ValueError("must not contain the character NUL")
     return value
+
+
+_WRITTEN_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""NUL as JSON writes it; after an even number of backslashes, or else it is a text about NUL."""
 
 
 MAX_ATTRIBUTES_BYTES = 16_384

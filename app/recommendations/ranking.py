@@ -29,8 +29,8 @@ def top_k(
     scores = vectors @ user
     scores[~allowed] = -np.inf
     scores[list(excluded)] = -np.inf
-    k = min(k, len(scores))
-    best = np.argpartition(scores, len(scores) - k)[len(scores) - k :] if k < len(scores) else np.arange(len(scores))
-    best = best[np.lexsort((best, -scores[best]))]
-    best = best[np.isfinite(scores[best])]
+    # Every row that ties with the k-th is a candidate, so that the lower rows among them win.
+    least = np.partition(scores, -k)[-k] if k < len(scores) else -np.inf
+    candidates = np.flatnonzero((scores >= least) & (scores > -np.inf))
+    best = candidates[np.argsort(-scores[candidates], kind="stable")][:k]
     return best, scores[best]

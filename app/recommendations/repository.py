@@ -70,14 +70,17 @@ class CatalogueRepository(Repository):
         ]
 
     def trending(self, *, half_life_s: float, window: int, limit: int) -> Sequence[str]:
-        """Items by events, each worth half as much for every half-life it is older than the newest one."""
+        """Items by events, each worth half as much for every half-life it is older than the newest one.
+
+        From a thousand half-lives on it makes no difference any more, and PostgreSQL's exp would refuse to underflow.
+        """
         query = text("""
             WITH recent AS (
                 SELECT item_id, timestamp FROM events
                 WHERE project_id = :project ORDER BY timestamp DESC LIMIT :window
             ), newest AS (SELECT max(timestamp) AS time FROM recent)
             SELECT item_id FROM recent, newest GROUP BY item_id
-            ORDER BY sum(exp(-ln(2) * extract(epoch FROM newest.time - timestamp) / :half_life)) DESC, item_id
+            ORDER BY sum(exp(-ln(2) * least(extract(epoch FROM newest.time - timestamp) / :half_life, 1000))) DESC, item_id
             LIMIT :limit
         """)
         values = {"project": self.project, "window": window, "half_life": half_life_s, "limit": limit}

@@ -2,9 +2,13 @@
 
 from typing import Protocol
 
+import structlog
 from redis import Redis
+from redis.exceptions import RedisError
 
 from app.core.types import ProjectId
+
+log = structlog.get_logger(__name__)
 
 CHANNEL = "crossan:changes"
 
@@ -23,8 +27,11 @@ class RedisChangeFeed:
         self._redis = redis
 
     def announce(self, project: ProjectId) -> None:
-        """Publish the project's number."""
-        self._redis.publish(CHANNEL, str(project))
+        """Publish the project's number; what was committed stays so when the cache is away."""
+        try:
+            self._redis.publish(CHANNEL, str(project))
+        except RedisError as error:
+            log.warning("change not announced, polling will find it", project=project, error=str(error))
 
 
 class MemoryChangeFeed:

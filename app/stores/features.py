@@ -39,9 +39,11 @@ class FeatureStore:
         self, out: NDArray[np.float16], shards: Sequence[str], shard_rows: Sequence[int]
     ) -> NDArray[np.float16]:
         """Fill out [n, layers, width] with the named rows; each shard is mapped once."""
+        if not shards:
+            return out
         order = np.argsort(np.asarray(shards), kind="stable")
         names = np.asarray(shards)[order]
-        starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]) if len(names) else np.empty(0, int)
+        starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
         for start, stop in zip(starts, [*starts[1:], len(names)], strict=True):
             positions = order[start:stop]
             with safe_open(self._root / str(names[start]), framework="np") as shard:

@@ -82,3 +82,15 @@ def trained(trained_settings: Settings, fakes: dict[str, FakeEncoder], template:
     with running_service(trained_settings, fakes) as running:
         running.parts = dataclasses.replace(running.parts, trainer=ReplayTrainer(template.artifact))
         yield running
+
+
+@pytest.fixture(scope="module")
+def shared(services: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service for the tests of one module that do not mind each other; the cache is not emptied."""
+    name = f"shared_{uuid.uuid4().hex}"
+    _execute(services, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    fakes = {modality: FakeEncoder(modality) for modality in ("text", "image")}
+    settings = _settings(tmp_path_factory.mktemp("shared"), _named(services, name), services.redis_url, fakes)
+    with running_service(settings, fakes) as running:
+        yield running
+    _execute(services, f"DROP DATABASE {name} WITH (FORCE)")

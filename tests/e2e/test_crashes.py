@@ -100,7 +100,7 @@ def test_api_killed_under_load(stack: Stack) -> None:
     for writer in writers:
         writer.start()
     wait_for(lambda: len(accepted) > 100, what="load")
-    stack.kill("app.main:create_app")
+    stack.kill("app.cli.serve")
     before = len(accepted)
     wait_for(lambda: len(accepted) > before + 100, what="the API again")
     stop.set()

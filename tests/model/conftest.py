@@ -46,7 +46,7 @@ def _version(dataset: Dataset, folder: Path, method: str, epochs: int) -> Versio
 
 @pytest.fixture(scope="session")
 def crossan(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Version:
-    return _version(dataset, tmp_path_factory.mktemp("artifacts") / "crossan", "crossan", 30)
+    return _version(dataset, tmp_path_factory.mktemp("artifacts") / "crossan", "crossan", 12)
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ def test_training_leaves_the_random_state_alone(dataset: Dataset) -> None:
 @pytest.mark.parametrize("method", ["crossan", "id"])
 @pytest.mark.parametrize("loss", ["full", "in_batch"])
 def test_loss_falls(dataset: Dataset, method: str, loss: str) -> None:
-    _, progress = _fit(dataset, method, loss=loss, epochs=8, learning_rate=3e-3)
+    _, progress = _fit(dataset, method, loss=loss, epochs=4, learning_rate=3e-3)
     assert progress[-1].loss < 0.97 * progress[0].loss
 
 
@@ -107,6 +107,15 @@ def test_items_without_content_are_neither_learned_nor_recommended() -> None:
     trained, _ = _fit(dataclasses.replace(dataset, features=[text]), epochs=1)
     assert trained.rankable.tolist() == [False] * 20 + [True] * 100
     assert np.isfinite(trained.vectors).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_it_trains_in_mixed_precision_on_a_gpu(dataset: Dataset) -> None:
+    config = parse_config("crossan", {**SMALL, "epochs": 8})
+    trained = fit(dataset, config, on_progress=lambda progress: None, should_stop=lambda: False, device="cuda")
+    assert trained.metrics["test"]["hr10"] > 0.5
+    assert next(trained.recommender.parameters()).device.type == "cpu"
 
 
 def test_learning_rate_warms_up_and_falls_to_a_tenth() -> None:

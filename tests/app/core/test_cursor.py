@@ -1,0 +1,40 @@
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.cursor import decode_cursor, encode_cursor
+from app.core.errors import InvalidRequest
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.text(max_size=40))
+def test_a_position_comes_back(number: int, text: str) -> None:
+    assert decode_cursor(encode_cursor(number, text), int, str) == [number, text]
+
+
+def test_cursors_go_into_urls_as_they_are() -> None:
+    assert set(encode_cursor("ÿ?>~" * 20)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def forged(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "x", "!!!!", "é", forged(5), forged([]), forged(["5"]), forged([True]), forged([1, 2]), forged([1.0]), forged({})],
+)
+def test_what_we_did_not_give_out_is_refused(cursor: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode_cursor(cursor, int)
+    assert caught.value.errors[0]["field"] == "cursor"
+
+
+@given(st.text(max_size=60))
+def test_no_text_breaks_it(cursor: str) -> None:
+    try:
+        decode_cursor(cursor, int)
+    except InvalidRequest:
+        pass

@@ -1,0 +1,32 @@
+from pathlib import Path
+
+from app.core.types import ProjectId
+from app.stores.artifacts import ArtifactStore
+
+PROJECT = ProjectId(3)
+
+
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    scratch = store.new_folder(PROJECT)
+    (scratch / "weights").write_bytes(b"1")
+    artifact = store.publish(PROJECT, "job", scratch)
+    assert not scratch.exists()
+    assert (store.path(artifact) / "weights").read_bytes() == b"1"
+    assert store.path(artifact) == tmp_path / "3" / "job"
+
+
+def test_scratch_folders_are_apart_and_on_the_same_file_system(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    one, two = store.new_folder(PROJECT), store.new_folder(PROJECT)
+    assert one != two
+    assert one.parent == two.parent == tmp_path / "3"
+
+
+def test_a_leftover_of_a_dead_run_is_replaced(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    for content in (b"old", b"new"):
+        scratch = store.new_folder(PROJECT)
+        (scratch / content.decode()).write_bytes(content)
+        artifact = store.publish(PROJECT, "job", scratch)
+    assert [path.name for path in store.path(artifact).iterdir()] == ["new"]

@@ -1,0 +1,223 @@
+import itertools
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from app.core.types import ProjectId
+from app.stores.sequence_cache import (
+    MARK_S,
+    MemorySequenceWriter,
+    RedisSequenceReader,
+    RedisSequenceWriter,
+    SequenceEvent,
+)
+
+ONE, TWO = ProjectId(1), ProjectId(2)
+TTL_S = 1_000
+CAP = 5
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as redis:
+        yield redis
+
+
+@pytest.fixture
+def writer(redis: Redis) -> RedisSequenceWriter:
+    return RedisSequenceWriter(redis, cap=CAP, ttl_s=TTL_S)
+
+
+@pytest.fixture
+async def reader(redis_url: str) -> AsyncIterator[RedisSequenceReader]:
+    redis = AsyncRedis.from_url(redis_url)
+    yield RedisSequenceReader(redis, ttl_s=TTL_S)
+    await redis.aclose()
+
+
+def event(number: int, time_us: int, item_id: str | None = None) -> SequenceEvent:
+    return SequenceEvent(number, item_id or f"i{number}", time_us)
+
+
+async def fill(reader: RedisSequenceReader, *events: SequenceEvent, project: ProjectId = ONE) -> bool:
+    return await reader.fill(project, "u", token=await reader.lease(project, "u"), events=events)
+
+
+def life_ms(redis: Redis, project: ProjectId = ONE) -> int:
+    return redis.pttl(f"crossan:{{{project}:u}}:seq")  # type: ignore[return-value]
+
+
+def write(writer: RedisSequenceWriter, *events: SequenceEvent) -> None:
+    writer.mark(ONE, ["u"])
+    writer.append(ONE, {"u": events})
+
+
+async def test_a_user_without_events_is_a_hit(reader: RedisSequenceReader) -> None:
+    assert await reader.read(ONE, "u") is None
+    assert await fill(reader)
+    assert await reader.read(ONE, "u") == []
+
+
+async def test_late_events_find_their_place_and_equal_times_keep_the_order_of_numbers(
+    reader: RedisSequenceReader, writer: RedisSequenceWriter
+) -> None:
+    # 255 and 256 differ in their last byte the other way round than as numbers.
+    assert await fill(reader, event(255, 10), event(256, 10))
+    write(writer, event(300, 5))
+    write(writer, event(301, 10), event(302, 7))
+    assert await reader.read(ONE, "u") == ["i300", "i302", "i255", "i256", "i301"]
+
+
+async def test_the_cap_keeps_the_newest_and_the_sentinel(
+    reader: RedisSequenceReader, writer: RedisSequenceWriter, redis: Redis
+) -> None:
+    assert await fill(reader, *(event(n, n) for n in range(1, CAP + 1)))
+    write(writer, event(9, 9), event(8, 0))
+    assert await reader.read(ONE, "u") == ["i2", "i3", "i4", "i5", "i9"]
+    assert redis.zcard("crossan:{1:u}:seq") == CAP + 1
+    write(writer, *(event(n, n) for n in range(20, 40)))
+    assert await reader.read(ONE, "u") == [f"i{n}" for n in range(35, 40)]
+    assert redis.zrange("crossan:{1:u}:seq", 0, 0) == [b"\x00"]
+
+
+async def test_an_item_seen_twice_is_there_twice(reader: RedisSequenceReader, writer: RedisSequenceWriter) -> None:
+    assert await fill(reader, event(1, 1, "a"))
+    write(writer, event(2, 2, "a"))
+    assert await reader.read(ONE, "u") == ["a", "a"]
+
+
+async def test_ids_of_any_characters(reader: RedisSequenceReader) -> None:
+    ids = ["", "ü🦀", "a{b}:c", " ", "x" * 256]
+    assert await fill(reader, *(event(n, n, item) for n, item in enumerate(ids[1:], 1)))
+    assert await reader.read(ONE, "u") == ids[1:]
+
+
+async def test_users_and_projects_are_apart(reader: RedisSequenceReader, writer: RedisSequenceWriter) -> None:
+    assert await fill(reader, event(1, 1))
+    assert await fill(reader, event(2, 2), project=TWO)
+    write(writer, event(3, 3))
+    assert await reader.read(ONE, "u") == ["i1", "i3"]
+    assert await reader.read(TWO, "u") == ["i2"]
+    assert await reader.read(ONE, "u}:seq") is None
+
+
+async def test_many_events_of_one_batch(reader: RedisSequenceReader, redis: Redis) -> None:
+    events = [event(n, n) for n in range(1, 12_001)]
+    assert await fill(reader, *events)
+    assert await reader.read(ONE, "u") == [one.item_id for one in events]
+    large = RedisSequenceWriter(redis, cap=20_000, ttl_s=TTL_S)
+    more = [event(n, n) for n in range(20_001, 21_001)]
+    large.mark(ONE, ["u"])
+    large.append(ONE, {"u": more})
+    assert await reader.read(ONE, "u") == [one.item_id for one in events + more]
+
+
+async def test_nothing_is_appended_to_a_state_that_is_not_there(
+    reader: RedisSequenceReader, writer: RedisSequenceWriter, redis: Redis
+) -> None:
+    write(writer, event(1, 1))
+    assert redis.keys("*") == []
+    assert await reader.read(ONE, "u") is None
+
+
+READER_STEPS = ("lease", "read", "fill")
+WRITER_STEPS = ("mark", "commit", "append")
+
+
+@pytest.mark.parametrize("slots", list(itertools.combinations(range(6), 3)))
+@pytest.mark.parametrize("was_filled", [False, True])
+async def test_every_interleaving_of_one_reader_and_one_writer_ends_true(
+    reader: RedisSequenceReader, writer: RedisSequenceWriter, redis: Redis, slots: tuple[int, ...], was_filled: bool
+) -> None:
+    """The three steps of the reader take the given three of six places; the writer has the others."""
+    truth = [event(1, 1)]
+    if was_filled:
+        assert await fill(reader, *truth)
+    reading, writing = iter(READER_STEPS), iter(WRITER_STEPS)
+    token, seen = "", list[SequenceEvent]()
+    for place in range(6):
+        match next(reading) if place in slots else next(writing):
+            case "lease":
+                token = await reader.lease(ONE, "u")
+            case "read":
+                seen = list(truth)
+            case "fill":
+                await reader.fill(ONE, "u", token=token, events=seen)
+            case "mark":
+                writer.mark(ONE, ["u"])
+            case "commit":
+                truth.append(event(2, 2))
+            case "append":
+                writer.append(ONE, {"u": [event(2, 2)]})
+        state = await reader.read(ONE, "u")
+        if state is not None and state != [one.item_id for one in truth]:
+            assert 0 < life_ms(redis) <= MARK_S * 1_000
+    assert await reader.read(ONE, "u") in (None, ["i1", "i2"])
+    assert await fill(reader, *truth)
+    assert life_ms(redis) > MARK_S * 1_000, "a writer that has finished leaves no doubt behind"
+
+
+async def test_a_writer_that_dies_leaves_a_state_that_ends_soon(
+    reader: RedisSequenceReader, writer: RedisSequenceWriter, redis: Redis
+) -> None:
+    assert await fill(reader, event(1, 1))
+    assert life_ms(redis) > MARK_S * 1_000
+    writer.mark(ONE, ["u"])  # and then it commits and dies
+    assert 0 < life_ms(redis) <= MARK_S * 1_000
+    assert await fill(reader, event(1, 1)), "a reader may go on all the same"
+    assert 0 < life_ms(redis) <= MARK_S * 1_000
+    write(writer, event(3, 3))
+    assert 0 < life_ms(redis) <= MARK_S * 1_000, "another writer's success says nothing of the one that died"
+    mark_ms = redis.pttl("crossan:{1:u}:mark")
+    assert MARK_S * 1_000 < mark_ms <= 2 * MARK_S * 1_000  # type: ignore[operator]
+    redis.delete("crossan:{1:u}:mark")  # as its time to live would
+    assert await fill(reader, event(1, 1), event(2, 2), event(3, 3))
+    assert life_ms(redis) > MARK_S * 1_000
+
+
+async def test_of_two_writers_the_one_that_lives_does_not_clear_the_other(
+    reader: RedisSequenceReader, writer: RedisSequenceWriter, redis: Redis
+) -> None:
+    assert await fill(reader)
+    writer.mark(ONE, ["u"])
+    writer.mark(ONE, ["u"])
+    writer.append(ONE, {"u": [event(1, 1)]})
+    assert 0 < life_ms(redis) <= MARK_S * 1_000
+    writer.append(ONE, {"u": [event(2, 2)]})
+    assert life_ms(redis) > MARK_S * 1_000
+    assert redis.exists("crossan:{1:u}:mark") == 0
+
+
+async def test_a_second_reader_takes_the_lease_over(reader: RedisSequenceReader) -> None:
+    first = await reader.lease(ONE, "u")
+    second = await reader.lease(ONE, "u")
+    assert not await reader.fill(ONE, "u", token=first, events=[event(1, 1)])
+    assert await reader.fill(ONE, "u", token=second, events=[event(1, 1)])
+    assert not await reader.fill(ONE, "u", token=second, events=[]), "a lease is good for one fill"
+
+
+async def test_a_flush_of_data_and_scripts_is_a_miss(
+    reader: RedisSequenceReader, writer: RedisSequenceWriter, redis: Redis
+) -> None:
+    assert await fill(reader, event(1, 1))
+    token = await reader.lease(ONE, "u")
+    redis.flushall()
+    redis.script_flush()
+    assert not await reader.fill(ONE, "u", token=token, events=[event(1, 1)])
+    assert await reader.read(ONE, "u") is None
+    redis.script_flush()
+    write(writer, event(2, 2))
+    redis.script_flush()
+    assert await fill(reader, event(1, 1), event(2, 2))
+    assert await reader.read(ONE, "u") == ["i1", "i2"]
+
+
+def test_the_twin_remembers() -> None:
+    twin = MemorySequenceWriter()
+    twin.mark(ONE, ["a", "b"])
+    twin.append(ONE, {"a": [event(1, 1)]})
+    twin.append(ONE, {"a": [event(2, 2)]})
+    assert twin.marked == ["a", "b"]
+    assert twin.appended == {"a": [event(1, 1), event(2, 2)]}
