@@ -92,7 +92,7 @@ class OptimisationConfig:
     epochs: int = _integer(20, 1, 10_000)
     patience: int = _integer(10, 1, 10_000)
     batch_size: int = _integer(128, 1, 65_536)
-    learning_rate: float = _number(4e-3, 1e-7, 1.0)
+    learning_rate: float = _number(8e-3, 1e-7, 1.0)
     weight_decay: float = _number(0.01, 0.0, 10.0)
     warmup_epochs: int = _integer(1, 0, 1000)
     average_decay: float = _number(0.99, 0.0, 0.99999)

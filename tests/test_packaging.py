@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ HEAVY = ("torch", "transformers", "onnxscript")
 
 _GUARDED_SERVER = f"""
 import sys
+import tempfile
 from importlib.abc import MetaPathFinder
 
 class Refuse(MetaPathFinder):
@@ -103,9 +105,8 @@ def test_the_api_installs_without_torch(api_python: Path) -> None:
 
 @pytest.mark.e2e
 def test_the_api_answers_without_torch(api_python: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with bundled_services(data, durable=False):
-        settings = Settings(data_dir=data, database_url=None, redis_url=None, broker_url=None)
+    with tempfile.TemporaryDirectory(prefix="crossan-tests-") as data, bundled_services(Path(data), durable=False):
+        settings = Settings(data_dir=Path(data), database_url=None, redis_url=None, broker_url=None)
         upgrade(settings.database)
         key = create_key(settings, project="packaged", name="proof", scopes=["recommend", "ingest"])["key"]
         with _serving(api_python, settings, tmp_path) as client:

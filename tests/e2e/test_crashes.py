@@ -3,30 +3,20 @@
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import pytest
 from redis import Redis
 
-from model.encoders.spec import EncoderSpec
 from tests.fixtures import media
-from tests.fixtures.stack import Stack, running_stack, wait_for
+from tests.fixtures.stack import Stack, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 ITEMS = 60
 USERS = 40
 SLOW = {"epochs": 60, "patience": 60}
-
-
-@pytest.fixture(scope="module")
-def stack(encoder_specs: tuple[EncoderSpec, ...]) -> Iterator[Stack]:
-    with TemporaryDirectory(prefix="crossan-e2e-") as folder, running_stack(Path(folder) / "data", encoder_specs) as up:
-        yield up
 
 
 def upload(stack: Stack, number: int) -> None:

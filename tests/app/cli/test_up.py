@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,8 +70,9 @@ class Up:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("up") / "data"
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="crossan-tests-") as outer:
+        yield Path(outer) / "data"
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +20,12 @@ from app.embedded.wheels import file_of_wheel
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder() -> Iterator[Path]:
     # Two private parents, as under /root: the service user must get through them and nobody may list them.
-    private = tmp_path_factory.mktemp("private") / "deeper"
-    private.mkdir(mode=0o700)
-    return private / "data"
+    with tempfile.TemporaryDirectory(prefix="crossan-tests-") as outer:
+        private = Path(outer) / "deeper"
+        private.mkdir(mode=0o700)
+        yield private / "data"
 
 
 @pytest.fixture(scope="module")
