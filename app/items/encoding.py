@@ -1,5 +1,6 @@
 """Runs the frozen encoders over what is pending: claim, decode, encode, store, settle; one batch at a time."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Protocol
@@ -138,12 +139,21 @@ class EncodingService:
         blobs = {claim: blob for claim in tried if (blob := self._read(run, claim)) is not None}
         failed |= {claim: "the stored bytes are missing" for claim in tried if claim not in blobs}
         samples: dict[Claim, Sample] = {}
+        started = time.monotonic()
         for claim, sample in zip(blobs, self._decode(encoder.spec, list(blobs.values())), strict=True):
             if isinstance(sample, MediaError):
                 failed[claim] = sample.reason
             else:
                 samples[claim] = sample
+        decoded = time.monotonic()
         encoded, unfit = _encode(encoder, samples)
+        log.info(
+            "encoded",
+            modality=encoder.spec.modality,
+            contents=len(encoded),
+            decode_s=round(decoded - started, 3),
+            encode_s=round(time.monotonic() - decoded, 3),
+        )
         return encoded, failed | unfit
 
     def _read(self, run: JobRun, claim: Claim) -> bytes | None:

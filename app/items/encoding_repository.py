@@ -42,7 +42,7 @@ def register_encoder(transaction: Transaction, values: Mapping[str, Any]) -> Seq
     pending = (
         update(MediaRow)
         .where(MediaRow.modality == changed)
-        .values(state=MediaState.PENDING)
+        .values(state=MediaState.PENDING, error=None)
         .returning(MediaRow.project_id)
     )
     return [ProjectId(project) for project in set(session.scalars(pending))]
@@ -51,18 +51,19 @@ def register_encoder(transaction: Transaction, values: Mapping[str, Any]) -> Seq
 _REFRESH = text("""
 UPDATE items SET
     state = CASE WHEN news.pending THEN 'pending' WHEN news.error IS NOT NULL THEN 'failed' ELSE 'encoded' END,
-    error = news.error,
-    content_key = CASE WHEN news.pending THEN items.content_key ELSE news.content_key END,
+    error = CASE WHEN NOT news.pending THEN news.error END,
+    content_key = CASE WHEN news.pending AND news.media > 0 THEN items.content_key ELSE news.content_key END,
     needs_vector = NOT news.pending AND news.content_key IS NOT NULL
 FROM (
-    SELECT media.item_pk,
-        bool_or(media.state = 'pending') AS pending,
+    SELECT owner.id AS item_pk,
+        count(media.id) AS media,
+        coalesce(bool_or(media.state = 'pending'), true) AS pending,
         string_agg(media.modality || ': ' || media.error, '; ' ORDER BY media.modality) AS error,
         md5(string_agg(media.modality || media.content_hash || encoders.fingerprint, ',' ORDER BY media.modality)
             FILTER (WHERE media.state = 'encoded')) AS content_key
-    FROM media LEFT JOIN encoders USING (modality)
-    WHERE media.item_pk = ANY(:pks)
-    GROUP BY media.item_pk
+    FROM items AS owner LEFT JOIN media ON media.item_pk = owner.id LEFT JOIN encoders USING (modality)
+    WHERE owner.id = ANY(:pks)
+    GROUP BY owner.id
 ) AS news
 WHERE items.id = news.item_pk AND items.deleted_at IS NULL
 """)
@@ -72,7 +73,7 @@ class EncodingRepository(Repository):
     """The work list of one project."""
 
     def plan(self, modality: str, fingerprint: str) -> None:
-        """List every pending medium's content under its encoder, once."""
+        """List every pending medium's content under its encoder, once; one that has failed before is tried again."""
         pending = (
             select(
                 MediaRow.project_id,
@@ -86,7 +87,15 @@ class EncodingRepository(Repository):
             .distinct()
         )
         columns = ["project_id", "content_hash", "modality", "fingerprint"]
-        self.session.execute(insert(HiddenStatesRow).from_select(columns, pending).on_conflict_do_nothing())
+        self.session.execute(
+            insert(HiddenStatesRow)
+            .from_select(columns, pending)
+            .on_conflict_do_update(
+                index_elements=["project_id", "content_hash", "fingerprint"],
+                set_={"state": MediaState.PENDING, "error": None, "attempts": 0},
+                where=HiddenStatesRow.state == MediaState.FAILED,
+            )
+        )
 
     def claim(self, fingerprint: str, *, job: UUID, limit: int) -> Sequence[Claim]:
         """Take up to `limit` contents that no running job is at; a claim of a job that has ended counts for nothing."""
@@ -159,7 +168,11 @@ class EncodingRepository(Repository):
                 carry.values(state=HiddenStatesRow.state, error=HiddenStatesRow.error),
                 execution_options={"synchronize_session": False},
             )
-            self.session.execute(_REFRESH, {"pks": pks})
+            self.refresh(pks)
+
+    def refresh(self, pks: Sequence[int]) -> None:
+        """Derive the state of items, which the caller has locked, from their media; without any they stay pending."""
+        self.session.execute(_REFRESH, {"pks": list(pks)})
 
     def count_waiting(self) -> int:
         """How many items still wait for encoders."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, literal_column, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.types import ItemState, MediaState
@@ -46,13 +46,17 @@ class ItemRepository(Repository):
         return media
 
     def set_media(self, row: ItemRow, modality: str, values: Mapping[str, Any]) -> bool:
-        """Attach content to the item; False when it had this very content already."""
+        """Attach content to the item; False when it had this very content already.
+
+        The same bytes uploaded again after a failure are tried again.
+        """
         fresh = {**values, "state": MediaState.PENDING, "error": None}
         statement = insert(MediaRow).values(project_id=self.project, item_pk=row.id, modality=modality, **fresh)
         query = statement.on_conflict_do_update(
             index_elements=["item_pk", "modality"],
             set_=fresh,
-            where=MediaRow.content_hash != values["content_hash"],
+            where=(MediaRow.content_hash != values["content_hash"])
+            | (MediaRow.state == MediaState.FAILED) & literal(values["source"] == "upload"),
         ).returning(MediaRow.id)
         changed = self.session.scalars(query).one_or_none() is not None
         if not changed:
@@ -68,14 +72,14 @@ class ItemRepository(Repository):
         query = delete(MediaRow).where(MediaRow.item_pk == row.id)
         self.session.execute(query if modality is None else query.where(MediaRow.modality == modality))
 
-    def mark_pending(self, row: ItemRow) -> None:
-        """Its content has changed: encoders have to look at it."""
-        row.state, row.error = ItemState.PENDING, None
+    def drop_vectors(self, row: ItemRow) -> None:
+        """Forget what any version has made of its content."""
+        self.session.execute(delete(ItemVectorRow).where(ItemVectorRow.item_pk == row.id))
 
     def delete(self, row: ItemRow) -> None:
         """Leave a tombstone; media and vectors go."""
         self.drop_media(row)
-        self.session.execute(delete(ItemVectorRow).where(ItemVectorRow.item_pk == row.id))
+        self.drop_vectors(row)
         row.deleted_at = func.now()
         row.content_key, row.needs_vector, row.state, row.error = None, False, ItemState.PENDING, None
 

@@ -3,12 +3,23 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from app.core.text import Attributes, Identifier, Name, Paragraphs, Title
 from app.core.types import ItemState, MediaState
 
 Categories = Annotated[list[Name], Field(max_length=50)]
+
+
+def _storable(value: datetime) -> datetime:
+    """At either end of the calendar a change of zone leaves the years that can be written."""
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ValueError(f"must lie between the years {FIRST_YEAR} and {LAST_YEAR}")
+    return value
+
+
+FIRST_YEAR, LAST_YEAR = 2, 9998
+PublicationTime = Annotated[AwareDatetime, AfterValidator(_storable)]
 
 
 class ItemFields(BaseModel):
@@ -33,7 +44,7 @@ class ItemFields(BaseModel):
     categories: Categories = Field(default_factory=list)
     attributes: Attributes = Field(default_factory=dict)
     available: bool = True
-    published_at: AwareDatetime | None = None
+    published_at: PublicationTime | None = None
 
 
 class ItemCreate(ItemFields):
@@ -52,7 +63,7 @@ class ItemPatch(BaseModel):
     categories: Categories | None = None
     attributes: Attributes | None = None
     available: bool | None = None
-    published_at: AwareDatetime | None = None
+    published_at: PublicationTime | None = None
 
 
 class TextBody(BaseModel):
@@ -89,7 +100,7 @@ class ItemRead(BaseModel):
     title: str
     description: str
     categories: list[str]
-    attributes: Attributes
+    attributes: dict[str, JsonValue]
     available: bool
     published_at: datetime | None
     state: ItemState

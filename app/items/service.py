@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import func
+
 from app.core.cursor import decode_cursor, encode_cursor
 from app.core.errors import ItemNotFound
 from app.core.jobs import JobKind
 from app.core.types import ItemState, MediaState, ProjectId
 from app.db.session import Transaction
 from app.db.tables import ItemRow, MediaRow
+from app.items.encoding_repository import EncodingRepository
 from app.items.intake import MediaIntake, StoredMedia
 from app.items.repository import ItemRepository
 from app.items.schemas import ItemFields, ItemPage, ItemPatch, ItemRead, MediaRead
@@ -112,15 +115,17 @@ class ItemService:
 
     def _settle(self, row: ItemRow, *, content_changed: bool = False) -> None:
         """Keep the text made from the fields up to date, and have encoders look at what is new."""
+        row.updated_at = func.now()
         self._transaction.session.flush()
         if self._describe(row) or content_changed:
-            self._items.mark_pending(row)
+            EncodingRepository(self._transaction, self._project).refresh([row.id])
             self._jobs.ensure_waiting(self._project, JobKind.ENCODE)
         self._announce()
 
     def _describe(self, row: ItemRow) -> bool:
         """Without an uploaded text, title, categories and description are the item's text; whether it changed."""
-        texts = {medium.source: medium for medium in self._items.media_of([row.id])[row.id] if medium.modality == TEXT}
+        media = self._items.media_of([row.id])[row.id]
+        texts = {medium.source for medium in media if medium.modality == TEXT}
         if UPLOAD in texts:
             return False
         text = compose_text(row)
@@ -128,6 +133,8 @@ class ItemService:
             return self._attach(row, TEXT, self._intake.accept_text(self._project, text), METADATA)
         if texts:
             self._items.drop_media(row, TEXT)
+        if len(media) == len(texts):
+            self._items.drop_vectors(row)
         return bool(texts)
 
     def _announce(self) -> None:

@@ -80,7 +80,8 @@ class CatalogueRepository(Repository):
                 WHERE project_id = :project ORDER BY timestamp DESC LIMIT :window
             ), newest AS (SELECT max(timestamp) AS time FROM recent)
             SELECT item_id FROM recent, newest GROUP BY item_id
-            ORDER BY sum(exp(-ln(2) * least(extract(epoch FROM newest.time - timestamp) / :half_life, 1000))) DESC, item_id
+            ORDER BY sum(exp(-ln(2) * least(extract(epoch FROM newest.time - timestamp) / :half_life, 1000))) DESC,
+                item_id
             LIMIT :limit
         """)
         values = {"project": self.project, "window": window, "half_life": half_life_s, "limit": limit}

@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from app.core.types import ProjectId
 from app.db.session import Database
 from app.recommendations.catalogue import Catalogue, ItemUpdate
 from app.recommendations.repository import FROM_THE_START, CatalogueRepository, LiveVersion
 from app.stores.artifacts import ArtifactStore
-from model.artifact import load_manifest
+from model.artifact import ArtifactError, load_manifest
 from model.runtime import UserEncoder
+
+log = structlog.get_logger(__name__)
 
 FALLBACK_ITEMS = 2_000
 """Items kept of the trending and of the latest."""
@@ -72,13 +76,22 @@ class ProjectState:
         with self._database.transaction() as transaction:
             repository = CatalogueRepository(transaction, self.project)
             next_start = repository.snapshot_start()
-            live = repository.live()
-            same = (self.version and self.version.row) == live
-            updates = repository.changed(live, since=self._start if same else FROM_THE_START)
+            version = self._open(repository.live())
+            start = self._start if version is self.version else FROM_THE_START
+            updates = repository.changed(version.row if version else None, since=start)
             trending = self._trending(repository)
             latest = repository.latest(limit=FALLBACK_ITEMS) if updates else None
-        version = self.version if same else self._load(live)
         return Look(version, next_start, updates, trending, latest)
+
+    def _open(self, live: LiveVersion | None) -> Version | None:
+        """The live version; one that cannot be loaded does not take the place of the present one."""
+        if live is None or (self.version and self.version.row == live):
+            return self.version if live else None
+        try:
+            return self._load(live)
+        except (ArtifactError, OSError) as error:
+            log.error("version not loaded", project=self.project, version=live.name, error=str(error))
+            return self.version
 
     def _trending(self, repository: CatalogueRepository) -> Sequence[str] | None:
         if time.monotonic() - self._counted_at < self._policy.refresh_s:
@@ -87,9 +100,7 @@ class ProjectState:
             half_life_s=self._policy.half_life_s, window=self._policy.window_events, limit=FALLBACK_ITEMS
         )
 
-    def _load(self, live: LiveVersion | None) -> Version | None:
-        if live is None:
-            return None
+    def _load(self, live: LiveVersion) -> Version:
         folder: Path = self._artifacts.path(live.artifact)
         manifest = load_manifest(folder)
         return Version(

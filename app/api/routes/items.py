@@ -97,7 +97,10 @@ async def get_media(item_id: ItemIdPath, modality: str, edge: EdgeDep, principal
     medium = item.media.get(modality)
     if medium is None:
         raise MediaNotFound(item_id, modality)
-    file = await anyio.to_thread.run_sync(edge.context.blobs.open, principal.project, medium.sha256)
+    try:
+        file = await anyio.to_thread.run_sync(edge.context.blobs.open, principal.project, medium.sha256)
+    except FileNotFoundError as error:
+        raise MediaNotFound(item_id, modality) from error
     headers = {
         "ETag": f'"{medium.sha256}"',
         "Content-Length": str(medium.size_bytes),

@@ -242,7 +242,6 @@ def test_media_that_are_refused(shared: Service) -> None:
     assert empty["errors"][0]["field"] == "image"
     bomb = upload(shared, "m", "image", media.bomb_png(), status=422)
     assert bomb["errors"][0]["limit"] == limits.image_pixels
-    assert bomb["errors"][0]["actual"] == 40_000 * 40_000
     large = upload(shared, "m", "text", b"x" * (limits.max_bytes("text") + 1), status=413)
     assert large["errors"][0] | {"message": ""} == {"field": "text", "message": "", "limit": limits.max_bytes("text")}
     long = upload(shared, "m", "text", b"x" * (limits.text_characters + 1), status=422)
