@@ -135,11 +135,20 @@ def _stages() -> dict[str, str]:
 
 def test_compose_has_every_part_with_a_health_check() -> None:
     services = _compose()["services"]
-    assert set(services) == {"postgres", "valkey", "migrate", "api", "worker-encode", "worker-train", "beat"}
+    assert set(services) == {
+        "postgres",
+        "valkey",
+        "migrate",
+        "api",
+        "worker-encode",
+        "worker-train",
+        "worker-sweep",
+        "beat",
+    }
     for name in ("postgres", "valkey", "api"):
         assert services[name]["healthcheck"]["test"], name
     stages = _stages()
-    for name in ("api", "worker-encode", "worker-train", "beat"):
+    for name in ("api", "worker-encode", "worker-train", "worker-sweep", "beat"):
         waits = services[name]["depends_on"]
         assert waits["migrate"]["condition"] == "service_completed_successfully"
         assert {waits["postgres"]["condition"], waits["valkey"]["condition"]} == {"service_healthy"}

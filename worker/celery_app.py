@@ -31,7 +31,7 @@ def configure(settings: Settings) -> None:
             "sweep": {
                 "task": SWEEP_TASK,
                 "schedule": settings.sweep_every_s,
-                "options": {"queue": Queue.INDEX, "expires": settings.sweep_every_s},
+                "options": {"queue": Queue.SWEEP, "expires": settings.sweep_every_s},
             }
         },
         beat_schedule_filename=str(settings.data_dir / "beat-schedule"),

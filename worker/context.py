@@ -1,4 +1,4 @@
-"""What a worker process is made of, built on the first task that needs it."""
+"""What a worker process is made of, built on the first task that needs it: one that only sweeps never loads torch."""
 
 import threading
 from dataclasses import dataclass
@@ -9,8 +9,6 @@ from app.core.config import Settings
 from app.items.encoding import EncodingService
 from app.models.vectors import VectorService
 from app.training.pipeline import TrainingParts
-from worker.device import pick_device
-from worker.trainer import TorchTrainer
 
 shutting_down = threading.Event()
 """Set when the process has been asked to end: running work gives its job back."""
@@ -53,6 +51,9 @@ def encoding_service() -> EncodingService:
 
 def training_parts() -> TrainingParts:
     """What a training needs."""
+    from worker.device import pick_device
+    from worker.trainer import TorchTrainer
+
     base = worker_context().base
     return TrainingParts(
         database=base.database,

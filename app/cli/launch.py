@@ -55,7 +55,7 @@ def child_environment(settings: Settings, endpoints: Endpoints) -> dict[str, str
 
 
 def children(settings: Settings, endpoints: Endpoints, *, address: Address, api_processes: int) -> list[ChildSpec]:
-    """The API, a worker for short jobs, one for training, and the beat."""
+    """The API, a worker for short jobs, one for training, one that revives what died, and the beat."""
     environment = child_environment(settings, endpoints)
     python = sys.executable
     fd = address.listener.fileno()
@@ -66,13 +66,14 @@ def children(settings: Settings, endpoints: Endpoints, *, address: Address, api_
         *(ChildSpec(name, api, environment, (fd,)) for name in names),
         ChildSpec("worker-encode", _worker(celery, "encode", "encode,index"), environment),
         ChildSpec("worker-train", _worker(celery, "train", "train"), environment),
+        ChildSpec("worker-sweep", _worker(celery, "sweep", "sweep", level="WARNING"), environment),
         ChildSpec("beat", [*celery, "beat", "--loglevel", "WARNING"], environment),
     ]
 
 
-def _worker(celery: Sequence[str], name: str, queues: str) -> list[str]:
+def _worker(celery: Sequence[str], name: str, queues: str, *, level: str = "INFO") -> list[str]:
     options = ["-Q", queues, "--pool", "solo", "-n", f"{name}@%h", "--without-gossip", "--without-mingle"]
-    return [*celery, "worker", *options, "--loglevel", "INFO"]
+    return [*celery, "worker", *options, "--loglevel", level]
 
 
 def create_key(settings: Settings, *, project: str, name: str, scopes: Sequence[str]) -> dict[str, object]:

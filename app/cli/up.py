@@ -97,7 +97,9 @@ def _front(settings: Settings, url: str, key: str, *, demo: bool, as_json: bool,
         with _step(f"API at {url}"):
             _wait_until_ready(url, stop)
         (settings.data_dir / ADDRESS_FILE).write_text(f"{url}\n")
-        result: dict[str, Any] = {"url": url, "docs": f"{url}/docs", "key": key, "data_dir": str(settings.data_dir)}
+        page = f"{url}/ui/#key={key}"
+        result: dict[str, Any] = {"url": url, "docs": f"{url}/docs", "page": page, "key": key}
+        result["data_dir"] = str(settings.data_dir)
         if demo:
             result |= asyncio.run(_demo(settings, url, key))
     except (ClientError, CrossanError, OSError) as error:
@@ -119,6 +121,7 @@ async def _demo(settings: Settings, url: str, key: str) -> dict[str, Any]:
 
 def _welcome(result: dict[str, Any], settings: Settings) -> None:
     notes.print(f"\n[bold green]Ready[/]  {result['url']}   API documentation: {result['docs']}")
+    notes.print(f"Page   {result['page']}", soft_wrap=True)
     notes.print(f"Key    {result['key']}   (kept in {settings.data_dir / 'admin.key'})", soft_wrap=True)
     for title, command in result.get("try", {}).items():
         notes.print(f"\n[dim]# {title}[/]")

@@ -11,6 +11,8 @@ class Queue(StrEnum):
     ENCODE = "encode"
     INDEX = "index"
     TRAIN = "train"
+    SWEEP = "sweep"
+    """Its own, with a worker of its own: long work must not hold up what revives dead work."""
 
 
 class JobKind(StrEnum):

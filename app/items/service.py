@@ -142,7 +142,9 @@ class ItemService:
 
 
 def compose_text(row: ItemRow) -> str:
-    """Title, categories and description, a line each; empty if there is nothing to read."""
+    """Title, categories and description, a line each; categories alone are no text."""
+    if not (row.title.strip() or row.description.strip()):
+        return ""
     return "\n".join(filter(None, (row.title.strip(), ", ".join(row.categories), row.description.strip())))
 
 

@@ -32,7 +32,9 @@ def test_without_any_service_it_says_what_to_set() -> None:
 
 
 def test_bundled_services_are_found_and_variables_win(tmp_path: Path) -> None:
-    (tmp_path / ENDPOINTS_FILE).write_text(json.dumps({"database_url": "postgresql://a/b", "redis_url": "redis://bundled"}))
+    (tmp_path / ENDPOINTS_FILE).write_text(
+        json.dumps({"database_url": "postgresql://a/b", "redis_url": "redis://bundled"})
+    )
     assert Settings().redis == "redis://bundled"
     assert Settings(redis_url="redis://mine").redis == "redis://mine"
 

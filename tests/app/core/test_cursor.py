@@ -24,7 +24,19 @@ def forged(value: object) -> str:
 
 @pytest.mark.parametrize(
     "cursor",
-    ["", "x", "!!!!", "é", forged(5), forged([]), forged(["5"]), forged([True]), forged([1, 2]), forged([1.0]), forged({})],
+    [
+        "",
+        "x",
+        "!!!!",
+        "é",
+        forged(5),
+        forged([]),
+        forged(["5"]),
+        forged([True]),
+        forged([1, 2]),
+        forged([1.0]),
+        forged({}),
+    ],
 )
 def test_what_we_did_not_give_out_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidRequest) as caught:

@@ -19,7 +19,9 @@ def test_identifiers_that_are_refused(value: str) -> None:
         identifier.validate_python(value)
 
 
-@pytest.mark.parametrize("value", ["a", "x" * 256, "ünïcødé", "🦀", "a b", "a/b", "..", "%2F", "'; DROP TABLE items; --"])
+@pytest.mark.parametrize(
+    "value", ["a", "x" * 256, "ünïcødé", "🦀", "a b", "a/b", "..", "%2F", "'; DROP TABLE items; --"]
+)
 def test_identifiers_that_are_taken_as_they_are(value: str) -> None:
     assert identifier.validate_python(value) == value
 

@@ -61,9 +61,7 @@ def test_one_a_list_or_an_object_with_a_list(light: Service) -> None:
         ({"price": 3}, "price"),
     ],
 )
-def test_a_wrong_event_names_its_field_and_harms_no_other(
-    shared: Service, change: dict[str, Any], field: str
-) -> None:
+def test_a_wrong_event_names_its_field_and_harms_no_other(shared: Service, change: dict[str, Any], field: str) -> None:
     good = {"user_id": "u", "item_id": "a"}
     ids = [uuid.uuid4().hex for _ in range(3)]
     events = [{**good, "event_id": one} for one in ids]
@@ -161,4 +159,3 @@ def test_without_the_cache_events_are_taken_and_read_from_the_database(
         assert not ids(answer) & {*histories()["u0"], "i5"}
         put_item(service, "new", "while the cache is away")
         assert service.client.get("/health/ready").status_code == 503
-

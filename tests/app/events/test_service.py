@@ -91,7 +91,9 @@ def test_without_an_id_user_item_type_and_time_tell_events_apart(log: Log) -> No
     base = view("a")
     others = [view("b"), view("a", T0 + 1), view("a", user="v"), view("a", type="like"), view("a", T0 + 0.000001)]
     assert log.record(base, *others).accepted == len(others) + 1
-    again = log.record(base, view("a", f"{datetime.fromtimestamp(T0, UTC):%Y-%m-%dT%H:%M:%S}+00:00"), view("a", value=3))
+    again = log.record(
+        base, view("a", f"{datetime.fromtimestamp(T0, UTC):%Y-%m-%dT%H:%M:%S}+00:00"), view("a", value=3)
+    )
     assert again.duplicates == 3
 
 

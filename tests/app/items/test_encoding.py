@@ -234,9 +234,7 @@ def test_a_job_that_shall_end_keeps_what_is_done(light: Service) -> None:
     small.refuses = shut_down
     job = light._next_job()
     assert job is not None
-    run_job(
-        light.context.database, job.id, light._encode, heartbeat_s=0.1, shutting_down=light.shutting_down
-    )
+    run_job(light.context.database, job.id, light._encode, heartbeat_s=0.1, shutting_down=light.shutting_down)
     assert len(small.encoded) == 1
     light.shutting_down.clear()
     waiting = light._next_job()

@@ -69,7 +69,9 @@ def test_an_empty_catalogue() -> None:
     assert made.with_vector([]).tolist() == []
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans(), st.one_of(st.none(), st.integers(1, 9))), max_size=40))
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans(), st.one_of(st.none(), st.integers(1, 9))), max_size=40)
+)
 @settings(max_examples=60, deadline=None)
 def test_the_last_update_of_an_item_counts(changes: list[tuple[str, bool, int | None]]) -> None:
     made = catalogue(*(update(name, available=available, vector=vector) for name, available, vector in changes))
