@@ -1,15 +1,16 @@
 """Renders every error as RFC 9457 `application/problem+json`."""
 
+import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from app.core.errors import CrossanError, DependencyUnavailable, InvalidRequest, NotAuthenticated
@@ -34,7 +35,8 @@ def problem(
     body = {"type": TYPE_BASE + slug, "title": title, "status": status, "detail": detail, **extra}
     if errors:
         body["errors"] = list(errors)
-    return Response(orjson.dumps(body, default=str), status, headers, MEDIA_TYPE)
+    # Plain json escapes what a client may have sent as a name, lone surrogates too.
+    return Response(json.dumps(body, default=str), status, headers, MEDIA_TYPE)
 
 
 def render(error: CrossanError) -> Response:
@@ -57,6 +59,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(OperationalError, _on_unavailable)
+    app.add_exception_handler(PoolTimeout, _on_unavailable)
     app.add_exception_handler(RedisError, _on_unavailable)
     app.add_exception_handler(Exception, _on_bug)
 
@@ -82,6 +85,8 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, CrossanError):
+        return render(error.__cause__)
     status = HTTPStatus(error.status_code)
     slug = status.phrase.lower().replace(" ", "-")
     return problem(status, slug=slug, title=status.phrase, detail=str(error.detail), headers=error.headers)
@@ -94,4 +99,7 @@ async def _on_unavailable(_: Request, error: Exception) -> Response:
 
 async def _on_bug(_: Request, error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
-    return render(CrossanError("Something unexpected went wrong; the log of the service has the details."))
+    response = render(CrossanError("Something unexpected went wrong; the log of the service has the details."))
+    # This answer leaves outside of the middleware that names the request.
+    response.headers["X-Request-Id"] = structlog.contextvars.get_contextvars().get("request_id", "")
+    return response

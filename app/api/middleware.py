@@ -72,7 +72,8 @@ class BodyLimitMiddleware:
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
-                raise HTTPException(413, PayloadTooLarge(limit_bytes=limit).detail)
+                # FastAPI lets only its own errors pass while it reads a body; the handler renders the cause.
+                raise HTTPException(413) from PayloadTooLarge(limit_bytes=limit)
             return message
 
         await self._app(scope, receive_within, send)

@@ -80,7 +80,8 @@ def _part(form: FormData, name: str) -> BinaryIO:
     if len(parts) != 1:
         raise InvalidRequest.of(name, "is missing" if not parts else "must be sent once")
     part = parts[0]
-    return part.file if isinstance(part, UploadFile) else BytesIO(part.encode())
+    # A part in a foreign character set may hold what UTF-8 cannot: whoever reads the bytes will say so.
+    return part.file if isinstance(part, UploadFile) else BytesIO(part.encode(errors="surrogatepass"))
 
 
 def _invalid(error: ValidationError, *, prefix: tuple[str, ...]) -> InvalidRequest:

@@ -22,7 +22,15 @@ def decode_cursor(cursor: str, *types: type) -> list[Any]:
     if (
         not isinstance(position, list)
         or len(position) != len(types)
-        or any(type(part) is not wanted for part, wanted in zip(position, types, strict=True))
+        or not all(_is(part, wanted) for part, wanted in zip(position, types, strict=True))
     ):
         raise InvalidRequest.of("cursor", "is not one that this service gave out")
     return position
+
+
+def _is(part: Any, wanted: type) -> bool:
+    """A whole number has to be one that the database can count to."""
+    return type(part) is wanted and not (isinstance(part, int) and abs(part) > MAX_NUMBER)
+
+
+MAX_NUMBER = 2**63 - 1

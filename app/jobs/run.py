@@ -85,6 +85,15 @@ class JobRun:
         with self._database.transaction() as transaction:
             JobRepository(transaction).record_progress(self.id, self._attempt, progress)
 
+    def hold(self, transaction: Transaction) -> None:
+        """Keep the job from being taken over until the transaction ends; raises JobStopped if it is too late."""
+        cancel = JobRepository(transaction).beat(self.id, self._attempt)
+        if cancel is None:
+            self._lost.set()
+        elif cancel:
+            self._cancelled.set()
+        self.check()
+
     def finish(self, transaction: Transaction, result: Mapping[str, Any] | None) -> None:
         """Succeed in the same transaction as the work's effect; raises JobStopped if the job is no longer ours."""
         done = JobRepository(transaction).finish(self.id, self._attempt, JobState.SUCCEEDED, result=result)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -80,3 +81,5 @@ def _revive(row: JobRow, service: JobService, policy: SweepPolicy) -> None:
         row.state, row.error = JobState.FAILED, f"The worker died {row.attempts} times while doing this."
     else:
         row.state, row.sent_at = JobState.QUEUED, None
+        return
+    row.finished_at = datetime.now(UTC)

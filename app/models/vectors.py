@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from app.core.types import ProjectId, VersionId
@@ -14,8 +15,10 @@ from app.models.repository import ModelRepository, NewVector, StaleItem, StatesL
 from app.stores.artifacts import ArtifactStore
 from app.stores.changes import ChangeFeed
 from app.stores.features import FeatureStore
-from model.artifact import Manifest, load_manifest
+from model.artifact import ArtifactError, Manifest, load_manifest
 from model.runtime import ItemTower
+
+log = structlog.get_logger(__name__)
 
 BATCH = 256
 
@@ -39,10 +42,16 @@ class VectorService:
         self._changes = changes
 
     def refresh(self, project: ProjectId) -> int:
-        """Compute every vector that the live version lacks; how many were written."""
+        """Compute every vector that the live version lacks; how many were written.
+
+        While the live version cannot be read its items wait on; whoever encodes is not held up by that.
+        """
         written = 0
-        while (count := self._refresh_batch(project)) is not None:
-            written += count
+        try:
+            while (count := self._refresh_batch(project)) is not None:
+                written += count
+        except ArtifactError as error:
+            log.error("no vectors, the live version cannot be read", project=project, error=str(error))
         return written
 
     def _refresh_batch(self, project: ProjectId) -> int | None:

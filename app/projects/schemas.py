@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.core.text import Name
 from app.core.types import Scope
 
 
@@ -13,7 +14,7 @@ class KeyCreate(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=100, examples=["web shop"])]
+    name: Annotated[Name, Field(examples=["web shop"])]
     scopes: Annotated[set[Scope], Field(min_length=1, examples=[["recommend", "ingest"]])]
 
 

@@ -8,7 +8,7 @@ import anyio.to_thread
 import structlog
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.types import ProjectId
 from app.db.session import Database
@@ -98,7 +98,7 @@ class StateDirectory:
             return
         try:
             await self.refresh(project)
-        except (OperationalError, ArtifactError, OSError) as error:
+        except (SQLAlchemyError, ArtifactError, OSError) as error:
             log.error("catalogue not refreshed", project=project, error=str(error))
 
     async def _poll(self) -> None:
@@ -113,7 +113,7 @@ class StateDirectory:
                 async with self._redis.pubsub() as pubsub:
                     await pubsub.subscribe(CHANNEL)
                     async for message in pubsub.listen():
-                        if message["type"] == "message":
+                        if message["type"] == "message" and message["data"].isdigit():
                             self._spawn(self.refresh_if_loaded(ProjectId(int(message["data"]))))
             except RedisError as error:
                 log.warning("announcements interrupted, polling goes on", error=str(error))

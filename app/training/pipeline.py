@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import structlog
 
 from app.core.types import Promotion, VersionId
@@ -22,7 +23,7 @@ from app.stores.queue import JobQueue
 from app.training.cut import DataCut, read_cut
 from model.artifact import ArtifactError, Manifest, load_item_vectors, load_manifest
 from model.config import TrainingConfig, parse_config
-from model.data.dataset import Dataset
+from model.data.dataset import Dataset, Interactions
 from model.data.splits import leave_one_out
 from model.evaluate import evaluate_artifact
 
@@ -119,7 +120,7 @@ class TrainingPipeline:
             found = evaluate_artifact(
                 folder,
                 _readable_by(load_manifest(folder), cut),
-                leave_one_out(cut.dataset.interactions).validation,
+                leave_one_out(_asked_about(manifest, cut)).validation,
                 item_ids=[item.item_id for item in cut.items],
             )
         except ArtifactError as error:
@@ -138,8 +139,10 @@ class TrainingPipeline:
         live_metrics: Mapping[str, float] | None,
     ) -> None:
         parts, project = self._parts, self._run.project
-        artifact = parts.artifacts.publish(project, str(self._run.id), folder)
         with parts.database.transaction() as transaction:
+            # Before the folder moves: it may be there already, put by a worker that took the job over.
+            self._run.hold(transaction)
+            artifact = parts.artifacts.publish(project, str(self._run.id), folder)
             models = ModelRepository(transaction, project)
             models.lock_project()
             version = models.add(
@@ -157,6 +160,15 @@ class TrainingPipeline:
                 "live_before": {"validation": live_metrics} if live_metrics else None,
             }
             self._run.finish(transaction, result)
+
+
+def _asked_about(manifest: Manifest, cut: DataCut) -> Interactions:
+    """The events that the new version was judged by: those of items that it can describe."""
+    events = cut.dataset.interactions
+    if not manifest.modalities:
+        return events
+    described = np.any(cut.dataset.present, axis=1)
+    return events.keep(np.asarray(described)[events.items])
 
 
 def _readable_by(manifest: Manifest, cut: DataCut) -> Dataset:

@@ -47,12 +47,19 @@ class TrainingService:
 
     def page(self, *, limit: int, cursor: str | None) -> TrainingPage:
         """Some trainings, newest first."""
-        before = UUID(decode_cursor(cursor, str)[0]) if cursor else None
+        before = _decode(cursor) if cursor else None
         rows = self._jobs.page(self._project, JobKind.TRAIN, limit=limit + 1, before=before)
         return TrainingPage(
             trainings=[read_training(row) for row in rows[:limit]],
             next_cursor=encode_cursor(str(rows[limit - 1].id)) if len(rows) > limit else None,
         )
+
+
+def _decode(cursor: str) -> UUID:
+    try:
+        return UUID(decode_cursor(cursor, str)[0])
+    except ValueError as error:
+        raise InvalidRequest.of("cursor", "is not one that this service gave out") from error
 
 
 def read_training(row: JobRow) -> TrainingRead:

@@ -51,10 +51,19 @@ def light(light_settings: Settings, fakes: dict[str, FakeEncoder]) -> Iterator[S
 @pytest.fixture(scope="session")
 def template(services: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Template:
     """The one real training of the session: a filled service with v1 live."""
+    if services.database_url not in _TEMPLATES:
+        _TEMPLATES[services.database_url] = _train(services, tmp_path_factory.mktemp("trained"))
+    return _TEMPLATES[services.database_url]
+
+
+_TEMPLATES: dict[str, Template] = {}
+"""By the address of the database: other conftest files may import the fixture, and still share the training."""
+
+
+def _train(services: Endpoints, data_dir: Path) -> Template:
     name = f"trained_{uuid.uuid4().hex}"
     _execute(services, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     fakes = {modality: FakeEncoder(modality) for modality in ("text", "image")}
-    data_dir = tmp_path_factory.mktemp("trained")
     with running_service(_settings(data_dir, _named(services, name), services.redis_url, fakes), fakes) as service:
         fill(service)
         service.run_jobs()

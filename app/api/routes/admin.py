@@ -1,12 +1,14 @@
 """Trainings, versions, keys and counts."""
 
 import asyncio
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import APIRouter, Path, Request, Response, status
 
 from app.api.auth import Admin, documented
 from app.api.deps import Cursor, EdgeDep, Limit
+from app.core.cursor import MAX_NUMBER
 from app.core.types import ProjectId
 from app.models.schemas import ModelList, ModelRead
 from app.projects.schemas import KeyCreate, KeyCreated, KeyList
@@ -16,6 +18,7 @@ from app.training.schemas import TrainingCreate, TrainingPage, TrainingRead
 router = APIRouter(prefix="/admin", tags=["admin"], dependencies=documented)
 
 WAIT_POLL_S = 0.5
+KeyId = Annotated[int, Path(ge=1, le=MAX_NUMBER)]
 
 
 @router.post("/trainings", status_code=202, responses={200: {"model": TrainingRead}})
@@ -87,7 +90,7 @@ async def list_keys(edge: EdgeDep, principal: Admin) -> KeyList:
 
 
 @router.delete("/keys/{key_id}", status_code=204)
-async def revoke_key(key_id: int, edge: EdgeDep, principal: Admin) -> None:
+async def revoke_key(key_id: KeyId, edge: EdgeDep, principal: Admin) -> None:
     """Revoke a key; within seconds every process refuses it."""
     project = principal.project
     await edge.call(project, lambda services: services.keys.revoke_key(project, key_id))

@@ -12,7 +12,7 @@ from app.events.schemas import MAX_EVENTS, EventReport, EventWrite
 
 router = APIRouter(tags=["events"], dependencies=documented)
 
-_EVENT = {"$ref": "#/components/schemas/EventWrite"}
+_EVENT = EventWrite.model_json_schema()
 _EVENTS = {"type": "array", "items": _EVENT, "minItems": 1, "maxItems": MAX_EVENTS}
 _BODY = {
     "required": True,
@@ -50,7 +50,3 @@ def _events_of(body: bytes) -> list[Any]:
     if len(events) > MAX_EVENTS:
         raise InvalidRequest.of("events", f"{len(events):,} events, the limit is {MAX_EVENTS:,}", limit=MAX_EVENTS)
     return events
-
-
-schemas = [EventWrite]
-"""Models that the OpenAPI document refers to by name."""

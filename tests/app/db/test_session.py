@@ -34,7 +34,7 @@ def test_before_then_commit_then_after(database: Database) -> None:
 
 def test_a_rollback_runs_neither(database: Database) -> None:
     ran: list[str] = []
-    with pytest.raises(ZeroDivisionError), database.transaction() as transaction:
+    with pytest.raises(ZeroDivisionError), database.transaction() as transaction:  # noqa: PT012
         transaction.before_commit(lambda: ran.append("before"))
         transaction.after_commit(lambda: ran.append("after"))
         ensure_project(transaction, "a")
@@ -48,7 +48,7 @@ def test_a_failing_action_before_the_commit_prevents_it(database: Database) -> N
         raise ZeroDivisionError
 
     ran: list[str] = []
-    with pytest.raises(ZeroDivisionError), database.transaction() as transaction:
+    with pytest.raises(ZeroDivisionError), database.transaction() as transaction:  # noqa: PT012
         ensure_project(transaction, "a")
         transaction.before_commit(fail)
         transaction.after_commit(lambda: ran.append("after"))
@@ -62,7 +62,7 @@ def test_a_constraint_that_fails_late_is_seen_before_anything_is_told(database: 
     ran: list[str] = []
     with database.transaction() as transaction:
         ensure_project(transaction, "a")
-    with pytest.raises(IntegrityError), database.transaction() as transaction:
+    with pytest.raises(IntegrityError), database.transaction() as transaction:  # noqa: PT012
         transaction.before_commit(lambda: ran.append("before"))
         transaction.session.add(ProjectRow(name="a"))
     assert ran == []

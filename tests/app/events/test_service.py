@@ -64,7 +64,7 @@ def test_nothing_new_tells_nothing(log: Log) -> None:
 
 
 def test_a_rolled_back_request_tells_nothing(log: Log) -> None:
-    with pytest.raises(ZeroDivisionError), log.database.transaction() as transaction:
+    with pytest.raises(ZeroDivisionError), log.database.transaction() as transaction:  # noqa: PT012
         EventService(transaction, log.project, sequences=log.cache).record([view("a")])
         raise ZeroDivisionError
     assert (log.cache.marked, log.cache.appended) == ([], {})

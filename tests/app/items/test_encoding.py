@@ -12,7 +12,9 @@ from app.core.types import JobState
 from app.db.tables import HiddenStatesRow, JobRow
 from app.items.encoding import MAX_ATTEMPTS, EncodingService
 from app.jobs.run import run_job
+from app.jobs.service import SweepPolicy, sweep_jobs
 from app.stores.blobs import FsspecBlobStore
+from app.stores.features import FeatureStore
 from tests.fixtures import media
 from tests.fixtures.fake_encoders import FakeEncoder, states_of
 from tests.fixtures.service import Service, decode_here
@@ -243,6 +245,24 @@ def test_a_job_that_shall_end_keeps_what_is_done(light: Service) -> None:
     small.refuses = lambda sample: False
     light.run_jobs()
     assert sorted(small.encoded) == [b"title 0", b"title 1", b"title 2"]
+
+
+@pytest.mark.xfail(reason="a failed encode job leaves what is pending without any job", strict=True)
+def test_what_a_failed_job_leaves_behind_is_taken_up_again(light: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk, say, that has room again when the sweep comes by."""
+    put_item(light, "a", "x")
+
+    def full(*args: Any) -> str:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FeatureStore, "write", full)
+        with pytest.raises(OSError, match="no space"):
+            light.run_jobs()
+    with light.context.database.transaction() as transaction:
+        sweep_jobs(transaction, light.context.queue, SweepPolicy(stale_s=10, resend_s=20, max_attempts=5))
+    light.run_jobs()
+    assert state(light, "a") == ("encoded", None)
 
 
 def test_an_item_changed_while_it_is_encoded_is_encoded_again(light: Service, fakes: dict[str, FakeEncoder]) -> None:

@@ -58,7 +58,7 @@ def test_the_message_leaves_after_the_commit(database: Database, project: Projec
         job = JobService(transaction, queue).enqueue(project, JobKind.TRAIN, {"a": 1})
         assert queue.sent == []
     assert queue.sent == [Job(job.id, JobKind.TRAIN)]
-    with pytest.raises(ZeroDivisionError), database.transaction() as transaction:
+    with pytest.raises(ZeroDivisionError), database.transaction() as transaction:  # noqa: PT012
         JobService(transaction, queue).enqueue(project, JobKind.TRAIN, {})
         raise ZeroDivisionError
     assert len(queue.sent) == 1

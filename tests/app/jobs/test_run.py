@@ -235,7 +235,7 @@ def test_a_worker_that_was_only_slow_stops_and_changes_nothing(jobs: Jobs) -> No
     slow = JobRun(jobs.database, row, heartbeat_s=60, shutting_down=jobs.shutting_down)
     other = take_over(jobs, job_id)
     assert other.attempts == 2
-    with pytest.raises(JobStopped), jobs.database.transaction() as transaction:
+    with pytest.raises(JobStopped), jobs.database.transaction() as transaction:  # noqa: PT012
         ensure_project(transaction, "its effect")
         slow.finish(transaction, {"of": "slow"})
     slow.record_progress({"of": "slow"})
