@@ -287,3 +287,9 @@ def test_bytes_that_were_lost_are_not_found(light: Service) -> None:
     assert isinstance(light.context.blobs, FsspecBlobStore)
     light.context.blobs._fs.rm(light.context.blobs._path(light.project, stored))
     assert light.client.get("/items/a/media/image").status_code == 404
+
+
+@pytest.mark.xfail(reason="an id with a slash is accepted, and no path leads to it", strict=True)
+def test_an_id_with_a_slash_can_be_addressed(shared: Service) -> None:
+    assert post_item(shared, {"item_id": "a/b", "title": "x"}, image=media.png(1)).status_code == 201
+    assert shared.client.get("/items/a%2Fb").status_code == 200
