@@ -24,6 +24,8 @@ from app.ui import STATIC
 
 UPLOAD_PATHS = r"/items|/items/[^/]+/media/[^/]+"
 MULTIPART_OVERHEAD_BYTES = 1 << 20
+CACHE_TIMEOUT_S = 1.0
+"""Then the database is asked instead."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -34,16 +36,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         context = build_context(settings)
-        redis = AsyncRedis.from_url(settings.redis, socket_connect_timeout=2)
-        directory = _directory(context, redis)
-        reader = RedisSequenceReader(redis, ttl_s=settings.sequence_ttl_s)
+        # Two clients: a read that hangs must end soon, listening for announcements must not.
+        cache = AsyncRedis.from_url(
+            settings.redis, socket_connect_timeout=CACHE_TIMEOUT_S, socket_timeout=CACHE_TIMEOUT_S
+        )
+        announcements = AsyncRedis.from_url(settings.redis, socket_connect_timeout=CACHE_TIMEOUT_S)
+        directory = _directory(context, announcements)
+        reader = RedisSequenceReader(cache, ttl_s=settings.sequence_ttl_s)
         history = HistoryReader(context.database, reader, cap=settings.sequence_cap)
         app.state.edge = Edge(context, directory, Recommender(history))
         app.state.authenticator = Authenticator(context.database, cache_s=settings.key_cache_s)
         directory.start()
         yield
         await directory.stop()
-        await redis.aclose()
+        await announcements.aclose()
+        await cache.aclose()
         context.close()
 
     app = FastAPI(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -143,7 +144,10 @@ def _validated(known: dataclasses.Field[Any], value: Any) -> Any:
     rule = known.metadata
     wanted: type = rule["type"]
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
         raise ConfigError(known.name, f"must be of type {wanted.__name__}, not {type(value).__name__}")
     if "choices" in rule and value not in rule["choices"]:

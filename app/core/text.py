@@ -15,6 +15,15 @@ def _without_nul(value: str) -> str:
     return value
 
 
+def _addressable(value: str) -> str:
+    if _UNADDRESSABLE.search(value):
+        raise ValueError("must not contain '/' or control characters, nor be '.' or '..'")
+    return value
+
+
+_UNADDRESSABLE = re.compile(r"[\x00-\x1f\x7f/]|^\.\.?$")
+
+
 def _storable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     encoded = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     if len(encoded) > MAX_ATTRIBUTES_BYTES:
@@ -30,10 +39,8 @@ _WRITTEN_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 MAX_ATTRIBUTES_BYTES = 16_384
 
-Identifier = Annotated[
-    str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$"), AfterValidator(_without_nul)
-]
-"""An id of the client's own: any printable characters."""
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_addressable)]
+"""An id of the client's own: anything that can stand between two slashes of a path."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Title = Annotated[str, StringConstraints(max_length=1_000), AfterValidator(_without_nul)]
 Paragraphs = Annotated[str, StringConstraints(max_length=50_000), AfterValidator(_without_nul)]

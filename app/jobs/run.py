@@ -7,7 +7,7 @@ from typing import Any, Self
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import CrossanError
 from app.core.jobs import JobKind
@@ -62,7 +62,7 @@ class JobRun:
             try:
                 with self._database.transaction() as transaction:
                     cancel = JobRepository(transaction).beat(self.id, self._attempt)
-            except OperationalError as error:
+            except SQLAlchemyError as error:
                 log.warning("heartbeat failed", job=str(self.id), error=str(error))
                 continue
             if cancel is None:

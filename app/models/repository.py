@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, text, tuple_, update
 
 from app.core.types import ItemState, MediaState, VersionId
 from app.db.repository import Repository
@@ -118,19 +118,18 @@ class ModelRepository(Repository):
         )
         return [StaleItem(pk, key or "") for pk, key in self.session.execute(query)]
 
-    def locate_states(self, pks: Sequence[int], fingerprints: Iterable[str]) -> Sequence[StatesLocation]:
-        """Where the hidden states of these items under these encoders lie."""
+    def locate_states(self, pks: Sequence[int], encoders: Iterable[tuple[str, str]]) -> Sequence[StatesLocation]:
+        """Where the hidden states of these items lie, under encoders given as (modality, fingerprint)."""
         query = (
             select(MediaRow.item_pk, MediaRow.modality, HiddenStatesRow.shard, HiddenStatesRow.shard_row)
             .join(
                 HiddenStatesRow,
                 (HiddenStatesRow.project_id == MediaRow.project_id)
-                & (HiddenStatesRow.content_hash == MediaRow.content_hash)
-                & (HiddenStatesRow.modality == MediaRow.modality),
+                & (HiddenStatesRow.content_hash == MediaRow.content_hash),
             )
             .where(
                 MediaRow.item_pk.in_(pks),
-                HiddenStatesRow.fingerprint.in_(list(fingerprints)),
+                tuple_(MediaRow.modality, HiddenStatesRow.fingerprint).in_(list(encoders)),
                 HiddenStatesRow.state == MediaState.ENCODED,
             )
         )

@@ -72,7 +72,7 @@ class VectorService:
         folder = self._artifacts.path(live.artifact)
         manifest = load_manifest(folder)
         located = models.locate_states(
-            [item.pk for item in items], [modality.encoder for modality in manifest.modalities]
+            [item.pk for item in items], [(modality.name, modality.encoder) for modality in manifest.modalities]
         )
         with_states = {location.item_pk for location in located}
         usable = [item for item in items if item.pk in with_states]

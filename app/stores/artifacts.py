@@ -19,6 +19,10 @@ class ArtifactStore:
         folder.mkdir(parents=True)
         return folder
 
+    def discard(self, folder: Path) -> None:
+        """Remove a scratch folder; nothing if it has been published."""
+        shutil.rmtree(folder, ignore_errors=True)
+
     def publish(self, project: ProjectId, name: str, folder: Path) -> str:
         """Move a finished folder to its place and return its relative path; a leftover of a dead run is replaced."""
         target = self._root / str(project) / name

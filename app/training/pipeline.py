@@ -73,31 +73,30 @@ class TrainingPipeline:
 
     def train(self) -> None:
         """Do all of it; the version, its vectors, the pointer and the job's end are one transaction."""
-        with tempfile.TemporaryDirectory(prefix="crossan-cut-") as scratch:
-            self._show(stage="reading")
-            cut = read_cut(
-                self._parts.database,
-                self._parts.features,
-                self._run.project,
-                modalities=self._parts.modalities,
-                scratch=Path(scratch),
-            )
-            self._cut = cut.summary
-            folder, manifest = self._fit(cut)
-            self._show(stage="comparing")
-            promote, live_metrics = self._compare(cut, manifest)
-        self._run.check()
-        self._show(stage="publishing")
-        self._publish(cut, folder, manifest, promote=promote, live_metrics=live_metrics)
+        parts, project = self._parts, self._run.project
+        folder = parts.artifacts.new_folder(project)
+        try:
+            with tempfile.TemporaryDirectory(prefix="crossan-cut-") as scratch:
+                self._show(stage="reading")
+                cut = read_cut(
+                    parts.database, parts.features, project, modalities=parts.modalities, scratch=Path(scratch)
+                )
+                self._cut = cut.summary
+                manifest = self._fit(cut, folder)
+                self._show(stage="comparing")
+                promote, live_metrics = self._compare(cut, manifest)
+            self._show(stage="publishing")
+            self._publish(cut, folder, manifest, promote=promote, live_metrics=live_metrics)
+        finally:
+            parts.artifacts.discard(folder)
 
     def _show(self, **progress: Any) -> None:
         self._run.check()
         self._run.record_progress({**progress, "data_cut": self._cut})
 
-    def _fit(self, cut: DataCut) -> tuple[Path, Manifest]:
-        folder = self._parts.artifacts.new_folder(self._run.project)
+    def _fit(self, cut: DataCut, folder: Path) -> Manifest:
         self._show(stage="training")
-        manifest = self._parts.trainer.train(
+        return self._parts.trainer.train(
             cut.dataset,
             parse_config(self._run.payload["method"], self._run.payload["hyperparameters"]),
             folder,
@@ -106,7 +105,6 @@ class TrainingPipeline:
             on_progress=lambda progress: self._show(stage="training", **progress),
             should_stop=self._run.should_stop,
         )
-        return folder, manifest
 
     def _compare(self, cut: DataCut, manifest: Manifest) -> tuple[bool, Mapping[str, float] | None]:
         """Whether to promote, and the live version's metrics on the very same validation users."""

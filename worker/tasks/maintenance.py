@@ -1,5 +1,6 @@
 """What beat asks for now and then."""
 
+from app.items.upkeep import ensure_upkeep
 from app.jobs.service import SweepPolicy, sweep_jobs
 from worker import context
 from worker.celery_app import SWEEP_TASK, celery_app
@@ -7,7 +8,7 @@ from worker.celery_app import SWEEP_TASK, celery_app
 
 @celery_app.task(name=SWEEP_TASK)
 def sweep() -> None:
-    """Requeue the jobs of dead workers and send lost messages again."""
+    """Requeue the jobs of dead workers, send lost messages again, and see to it that nothing waits without a job."""
     base = context.worker_context().base
     settings = base.settings
     policy = SweepPolicy(
@@ -15,3 +16,4 @@ def sweep() -> None:
     )
     with base.database.transaction() as transaction:
         sweep_jobs(transaction, base.queue, policy)
+        ensure_upkeep(transaction, base.queue, pause_s=settings.job_resend_s)

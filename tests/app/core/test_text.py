@@ -13,15 +13,13 @@ identifier: TypeAdapter[str] = TypeAdapter(Identifier)
 attributes: TypeAdapter[dict[str, Any]] = TypeAdapter(Attributes)
 
 
-@pytest.mark.parametrize("value", ["", "a\x00", "\n", "a\tb", "\x7f", "x" * 257, "\ud800"])
+@pytest.mark.parametrize("value", ["", "a\x00", "\n", "a\tb", "\x7f", "x" * 257, "\ud800", "a/b", ".", ".."])
 def test_identifiers_that_are_refused(value: str) -> None:
     with pytest.raises(ValidationError):
         identifier.validate_python(value)
 
 
-@pytest.mark.parametrize(
-    "value", ["a", "x" * 256, "ünïcødé", "🦀", "a b", "a/b", "..", "%2F", "'; DROP TABLE items; --"]
-)
+@pytest.mark.parametrize("value", ["a", "x" * 256, "ünïcødé", "🦀", "a b", "...", "%2F", "'; DROP TABLE items; --"])
 def test_identifiers_that_are_taken_as_they_are(value: str) -> None:
     assert identifier.validate_python(value) == value
 

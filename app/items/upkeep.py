@@ -1,0 +1,42 @@
+"""Makes sure that what waits for encoders or for a vector has a job, whatever became of the one it had."""
+
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+
+from app.core.jobs import JobKind
+from app.core.types import JobState, MediaState, ProjectId
+from app.db.session import Transaction
+from app.db.tables import ItemRow, JobRow, MediaRow, ProjectRow
+from app.jobs.service import JobService
+from app.stores.queue import JobQueue
+
+_WAITING: dict[JobKind, ColumnElement[bool]] = {
+    JobKind.ENCODE: exists().where(MediaRow.project_id == ProjectRow.id, MediaRow.state == MediaState.PENDING),
+    JobKind.INDEX: and_(
+        ProjectRow.live_version_id.is_not(None),
+        exists().where(ItemRow.project_id == ProjectRow.id, ItemRow.needs_vector),
+    ),
+}
+
+
+def ensure_upkeep(transaction: Transaction, queue: JobQueue, *, pause_s: float) -> None:
+    """Enqueue a job wherever something waits and no job is open.
+
+    Args:
+        transaction: the sweep's.
+        queue: to the workers.
+        pause_s: how long a job that failed is left alone: what made it fail may last.
+    """
+    service = JobService(transaction, queue)
+    for kind, waiting in _WAITING.items():
+        busy = exists().where(
+            JobRow.project_id == ProjectRow.id,
+            JobRow.kind == kind,
+            or_(
+                JobRow.state.in_([JobState.QUEUED, JobState.RUNNING]),
+                and_(JobRow.state == JobState.FAILED, JobRow.finished_at > func.now() - timedelta(seconds=pause_s)),
+            ),
+        )
+        for project in transaction.session.scalars(select(ProjectRow.id).where(waiting, ~busy)).all():
+            service.ensure_waiting(ProjectId(project), kind)
