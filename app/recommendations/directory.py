@@ -110,11 +110,15 @@ class StateDirectory:
     async def _listen(self) -> None:
         while True:
             try:
-                async with self._redis.pubsub() as pubsub:
-                    await pubsub.subscribe(CHANNEL)
-                    async for message in pubsub.listen():
-                        if message["type"] == "message" and message["data"].isdigit():
-                            self._spawn(self.refresh_if_loaded(ProjectId(int(message["data"]))))
+                await self._follow()
             except RedisError as error:
                 log.warning("announcements interrupted, polling goes on", error=str(error))
                 await asyncio.sleep(RECONNECT_S)
+
+    async def _follow(self) -> None:
+        """Look again whenever a project is announced; anybody may publish, so other messages are passed over."""
+        async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+            await pubsub.subscribe(CHANNEL)
+            async for message in pubsub.listen():
+                if message["data"].isdigit():
+                    self._spawn(self.refresh_if_loaded(ProjectId(int(message["data"]))))
