@@ -1,7 +1,7 @@
 """Runs migrations online, one process at a time."""
 
 from alembic import context
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 from app.db import tables  # noqa: F401  (registers every table)
 from app.db.base import Base
@@ -12,7 +12,7 @@ MIGRATION_LOCK = 0x63726F73
 
 def run() -> None:
     """Apply the migrations on one connection, under the lock."""
-    engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")
+    engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "", poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
         connection.commit()
@@ -21,7 +21,6 @@ def run() -> None:
             context.run_migrations()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
         connection.commit()
-    engine.dispose()
 
 
 run()

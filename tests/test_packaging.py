@@ -189,9 +189,7 @@ def test_the_images_run_as_nobody_in_particular_and_the_api_image_has_no_torch()
 
 def test_hadolint_finds_nothing_serious() -> None:
     hadolint = Path(sys.executable).parent / "hadolint"
-    subprocess.run(
-        [hadolint, "--failure-threshold", "warning", "--ignore", "DL3042", ROOT / "Dockerfile"], check=True
-    )
+    subprocess.run([hadolint, "--failure-threshold", "warning", "--ignore", "DL3042", ROOT / "Dockerfile"], check=True)
 
 
 def test_compose_file_is_accepted_by_docker() -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 import anyio.to_thread
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.core.errors import NotAuthenticated, ScopeMissing
 from app.core.types import Scope
@@ -14,6 +16,8 @@ from app.db.session import Database
 from app.projects.service import Principal, ProjectService, hash_key
 
 MAX_REMEMBERED = 10_000
+OUTAGE_S = 300.0
+"""How long a key is taken on its last word while the database does not answer."""
 
 
 class Authenticator:
@@ -34,7 +38,13 @@ class Authenticator:
         hashed, now = hash_key(key), time.monotonic()
         known = self._known.get(hashed)
         if known is None or known[0] < now:
-            principal = await anyio.to_thread.run_sync(self._look_up, key)
+            try:
+                principal = await anyio.to_thread.run_sync(self._look_up, key)
+            except (OperationalError, PoolTimeout):
+                # Whoever was known a moment ago goes on being served while the database is away.
+                if known is None or known[1] is None or known[0] < now - OUTAGE_S:
+                    raise
+                return known[1]
             if len(self._known) >= MAX_REMEMBERED:
                 self._known.clear()
             known = self._known[hashed] = (now + self._cache_s, principal)

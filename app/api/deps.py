@@ -5,6 +5,8 @@ from typing import Annotated, TypeVar
 
 import anyio.to_thread
 from fastapi import Depends, Path, Query, Request
+from psycopg.errors import DeadlockDetected
+from sqlalchemy.exc import OperationalError
 
 from app.context import Context
 from app.core.text import Identifier
@@ -21,6 +23,7 @@ from app.status.service import StatusService
 from app.training.service import TrainingService
 
 Result = TypeVar("Result")
+DEADLOCK_RETRIES = 2
 
 
 class Services:
@@ -78,12 +81,18 @@ class Edge:
         self.recommender = recommender
 
     async def call(self, project: ProjectId, work: Callable[[Services], Result]) -> Result:
-        """Run synchronous work in a thread, in one transaction."""
+        """Run synchronous work in a thread, in one transaction; again if the database chose it to end a deadlock."""
 
         def run() -> Result:
             with self.context.database.transaction() as transaction:
                 return work(Services(self.context, transaction, project))
 
+        for _ in range(DEADLOCK_RETRIES):
+            try:
+                return await anyio.to_thread.run_sync(run)
+            except OperationalError as error:
+                if not isinstance(error.orig, DeadlockDetected):
+                    raise
         return await anyio.to_thread.run_sync(run)
 
 

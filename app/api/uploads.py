@@ -15,6 +15,8 @@ from app.items.intake import MediaIntake, spooled_within
 from app.items.schemas import ItemCreate, TextBody
 
 SPOOL_BYTES = 1 << 20
+JSON_ESCAPE = 6
+"""Most bytes that JSON writes for one byte of text."""
 ITEM_PART = "item"
 FILE_PART = "file"
 
@@ -32,22 +34,30 @@ async def one_medium(request: Request, modality: str, intake: MediaIntake) -> As
         async with request.form(max_files=1, max_fields=1) as form:
             yield spooled_within(_part(form, FILE_PART), field=FILE_PART, limit_bytes=limit)
     elif kind == "application/json" and modality == "text":
-        yield _text_of(await request.body())
+        async with _spooled(request, field=modality, limit_bytes=JSON_ESCAPE * limit) as file:
+            yield _text_of(file)
     else:
-        with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
-            size = 0
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise PayloadTooLarge(limit_bytes=limit, field=modality)
-                spool.write(chunk)
-            spool.seek(0)
-            yield cast(BinaryIO, spool)
+        async with _spooled(request, field=modality, limit_bytes=limit) as file:
+            yield file
 
 
-def _text_of(body: bytes) -> BinaryIO:
+@asynccontextmanager
+async def _spooled(request: Request, *, field: str, limit_bytes: int) -> AsyncIterator[BinaryIO]:
+    """The body as a file, rewound."""
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit_bytes:
+                raise PayloadTooLarge(limit_bytes=limit_bytes, field=field)
+            spool.write(chunk)
+        spool.seek(0)
+        yield cast(BinaryIO, spool)
+
+
+def _text_of(file: BinaryIO) -> BinaryIO:
     try:
-        return BytesIO(TextBody.model_validate_json(body).text.encode())
+        return BytesIO(TextBody.model_validate_json(file.read()).text.encode())
     except ValidationError as error:
         raise _invalid(error, prefix=()) from error
 
@@ -65,7 +75,8 @@ async def item_with_media(
 
 def _item_of(form: FormData) -> ItemCreate:
     try:
-        return ItemCreate.model_validate_json(_part(form, ITEM_PART).read())
+        part = spooled_within(_part(form, ITEM_PART), field=ITEM_PART, limit_bytes=SPOOL_BYTES)
+        return ItemCreate.model_validate_json(part.read())
     except ValidationError as error:
         raise _invalid(error, prefix=(ITEM_PART,)) from error
 

@@ -133,13 +133,6 @@ class ModalityUnknown(NotFound):
         super().__init__(f"No encoder is configured for '{modality}'; configured are: {', '.join(known)}.")
 
 
-class Conflict(CrossanError):
-    """The request contradicts the present state."""
-
-    status = HTTPStatus.CONFLICT
-    slug = "conflict"
-
-
 class DependencyUnavailable(CrossanError):
     """The database or the cache does not answer."""
 

@@ -4,8 +4,6 @@ from enum import StrEnum
 from typing import NewType
 
 ProjectId = NewType("ProjectId", int)
-ItemPk = NewType("ItemPk", int)
-"""The database's own number of an item; clients never see it."""
 VersionId = NewType("VersionId", int)
 
 

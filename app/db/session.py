@@ -7,6 +7,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, sessionmaker
 
 Action = Callable[[], None]
+WAIT_S = 10
+"""Longest wait for a connection, in seconds."""
 
 
 class Transaction:
@@ -39,7 +41,16 @@ class Database:
     """
 
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
-        self.engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+        self.engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            pool_timeout=WAIT_S,
+            connect_args={"connect_timeout": WAIT_S},
+            # Errors go to logs and answers: they must not carry what people wrote.
+            hide_parameters=True,
+        )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager

@@ -48,6 +48,9 @@ class FrozenEncoder(Protocol):
     def encode(self, samples: Sequence[Sample]) -> NDArray[np.float16]:
         """Pooled hidden states [n, layers, width]."""
 
+    def check(self) -> None:
+        """Raise if not even the encoder's own example goes through."""
+
 
 Decoder = Callable[[EncoderSpec, Sequence[bytes]], Sequence[Sample | MediaError]]
 
@@ -102,7 +105,9 @@ class EncodingService:
         """
         for encoder in self._encoders.values():
             with self._database.transaction() as transaction:
-                EncodingRepository(transaction, run.project).plan(encoder.spec.modality, encoder.fingerprint)
+                work = EncodingRepository(transaction, run.project)
+                work.plan(encoder.spec.modality, encoder.fingerprint)
+                work.settle(encoder.spec.modality, encoder.fingerprint)
         done = 0
         advanced = True
         while advanced:
@@ -118,15 +123,20 @@ class EncodingService:
         run.check()
         with self._database.transaction() as transaction:
             work = EncodingRepository(transaction, run.project)
-            work.settle(encoder.spec.modality, encoder.fingerprint)
             claims = work.claim(encoder.fingerprint, job=run.id, limit=min(self._batch, encoder.spec.batch_size))
             if any(claim.attempts > 1 for claim in claims):
                 # A worker died over one of these: take them one by one, so that only the culprit is given up.
                 work.release(claims[1:])
                 claims = claims[:1]
         if claims:
-            encoded, failed = self._run_encoder(run, encoder, claims)
-            self._store(run, encoder, encoded=encoded, failed=failed)
+            try:
+                encoded, failed = self._run_encoder(run, encoder, claims)
+                self._store(run, encoder, encoded=encoded, failed=failed)
+            except Exception:
+                # Not the content's fault (a full disk, a lost device): it must not count as an attempt.
+                with self._database.transaction() as transaction:
+                    EncodingRepository(transaction, run.project).release(claims)
+                raise
         return len(claims)
 
     def _run_encoder(
@@ -180,18 +190,23 @@ class EncodingService:
             for claim, reason in failed.items():
                 log.info("media failed", project=run.project, content=claim.content_hash, reason=reason)
                 work.fail(claim, reason)
-            work.settle(encoder.spec.modality, encoder.fingerprint)
+            done = [claim.content_hash for claim in (*encoded, *failed)]
+            work.settle(encoder.spec.modality, encoder.fingerprint, contents=done)
 
 
 def _encode(
     encoder: FrozenEncoder, samples: Mapping[Claim, Sample]
 ) -> tuple[dict[Claim, NDArray[np.float16]], dict[Claim, str]]:
-    """States of every sample; if the batch as a whole does not go through, each is tried alone."""
+    """States of every sample; if the batch as a whole does not go through, each is tried alone.
+
+    Raises whatever the encoder's own example raises: then not the samples are at fault, but the device.
+    """
     if not samples:
         return {}, {}
     try:
         return dict(zip(samples, encoder.encode(list(samples.values())), strict=True)), {}
     except (RuntimeError, ValueError, ArithmeticError) as error:
+        encoder.check()
         if len(samples) == 1:
             return {}, {claim: f"the encoder refused it: {error}" for claim in samples}
     encoded: dict[Claim, NDArray[np.float16]] = {}

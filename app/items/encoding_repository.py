@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, func, literal, select, text, update
+from sqlalchemy import ColumnElement, exists, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.types import ItemState, JobState, MediaState, ProjectId
+from app.core.types import JobState, MediaState, ProjectId
 from app.db.repository import Repository
 from app.db.session import Transaction
 from app.db.tables import EncoderRow, HiddenStatesRow, ItemRow, JobRow, MediaRow
@@ -147,9 +147,9 @@ class EncodingRepository(Repository):
             [{"id": claim.id, "state": MediaState.FAILED, "error": reason, "claimed_by": None}],
         )
 
-    def settle(self, modality: str, fingerprint: str) -> None:
-        """Carry what the encoder has finished over to the media and the items."""
-        finished = (
+    def settle(self, modality: str, fingerprint: str, *, contents: Sequence[str] | None = None) -> None:
+        """Carry what the encoder has finished over to the media and the items; of these contents only, if given."""
+        finished: tuple[ColumnElement[bool], ...] = (
             MediaRow.project_id == self.project,
             MediaRow.modality == modality,
             MediaRow.state == MediaState.PENDING,
@@ -158,9 +158,11 @@ class EncodingRepository(Repository):
             HiddenStatesRow.fingerprint == fingerprint,
             HiddenStatesRow.state != MediaState.PENDING,
         )
+        if contents is not None:
+            finished = (*finished, MediaRow.content_hash.in_(contents))
         # Items are locked before media, in the order that uploads lock them too.
         touched = select(MediaRow.item_pk).where(*finished)
-        locked = select(ItemRow.id).where(ItemRow.id.in_(touched)).order_by(ItemRow.id).with_for_update()
+        locked = select(ItemRow.id).where(ItemRow.id.in_(touched)).order_by(ItemRow.id).with_for_update(key_share=True)
         pks = list(self.session.scalars(locked))
         if pks:
             carry = update(MediaRow).where(MediaRow.item_pk.in_(pks), *finished)
@@ -173,10 +175,3 @@ class EncodingRepository(Repository):
     def refresh(self, pks: Sequence[int]) -> None:
         """Derive the state of items, which the caller has locked, from their media; without any they stay pending."""
         self.session.execute(_REFRESH, {"pks": list(pks)})
-
-    def count_waiting(self) -> int:
-        """How many items still wait for encoders."""
-        query = select(func.count()).where(
-            ItemRow.project_id == self.project, ItemRow.state == ItemState.PENDING, ItemRow.deleted_at.is_(None)
-        )
-        return self.session.scalars(query).one()

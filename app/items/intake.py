@@ -39,6 +39,10 @@ class MediaIntake:
         if modality not in self._kinds:
             raise ModalityUnknown(modality, list(self._kinds))
 
+    def takes(self, modality: str) -> bool:
+        """Whether the modality has an encoder."""
+        return modality in self._kinds
+
     def max_bytes(self, modality: str) -> int:
         """The most bytes of one medium."""
         return self._limits.max_bytes(self._kinds[modality])

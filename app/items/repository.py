@@ -20,7 +20,7 @@ class ItemRepository(Repository):
     def upsert(self, item_id: str, fields: Mapping[str, Any]) -> tuple[ItemRow, bool]:
         """Write every field; the row, and whether it is new (or was deleted before)."""
         statement = insert(ItemRow).values(project_id=self.project, item_id=item_id, **fields)
-        revived = select(ItemRow.deleted_at).where(*self._is(item_id)).with_for_update()
+        revived = select(ItemRow.deleted_at).where(*self._is(item_id)).with_for_update(key_share=True)
         was_deleted = self.session.scalars(revived).one_or_none() is not None
         query = statement.on_conflict_do_update(
             index_elements=["project_id", "item_id"],
@@ -31,7 +31,7 @@ class ItemRepository(Repository):
 
     def lock(self, item_id: str) -> ItemRow | None:
         """The item, held against concurrent changes until the transaction ends."""
-        query = select(ItemRow).where(*self._is(item_id), ItemRow.deleted_at.is_(None)).with_for_update()
+        query = select(ItemRow).where(*self._is(item_id), ItemRow.deleted_at.is_(None)).with_for_update(key_share=True)
         return self.session.scalars(query).one_or_none()
 
     def _is(self, item_id: str) -> tuple[ColumnElement[bool], ...]:

@@ -125,6 +125,8 @@ class ItemService:
     def _describe(self, row: ItemRow) -> bool:
         """Without an uploaded text, title, categories and description are the item's text; whether it changed."""
         media = self._items.media_of([row.id])[row.id]
+        if not self._intake.takes(TEXT):
+            return False
         texts = {medium.source for medium in media if medium.modality == TEXT}
         if UPLOAD in texts:
             return False

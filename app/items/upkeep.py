@@ -26,7 +26,7 @@ def ensure_upkeep(transaction: Transaction, queue: JobQueue, *, pause_s: float) 
     Args:
         transaction: the sweep's.
         queue: to the workers.
-        pause_s: how long a job that failed is left alone: what made it fail may last.
+        pause_s: how long after a job's end nothing is enqueued: what kept it from its work may last.
     """
     service = JobService(transaction, queue)
     for kind, waiting in _WAITING.items():
@@ -35,7 +35,7 @@ def ensure_upkeep(transaction: Transaction, queue: JobQueue, *, pause_s: float) 
             JobRow.kind == kind,
             or_(
                 JobRow.state.in_([JobState.QUEUED, JobState.RUNNING]),
-                and_(JobRow.state == JobState.FAILED, JobRow.finished_at > func.now() - timedelta(seconds=pause_s)),
+                JobRow.finished_at > func.now() - timedelta(seconds=pause_s),
             ),
         )
         for project in transaction.session.scalars(select(ProjectRow.id).where(waiting, ~busy)).all():

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.jobs import Job, JobKind
@@ -139,6 +139,10 @@ class JobRepository:
                 )
             )
         return self._session.scalars(query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit)).all()
+
+    def forget_finished(self, kinds: Sequence[JobKind], *, older_s: float) -> None:
+        """Delete ended jobs that nobody asks for any more."""
+        self._session.execute(delete(JobRow).where(JobRow.kind.in_(kinds), JobRow.finished_at < _ago(older_s)))
 
     def count_open(self, project: ProjectId) -> Mapping[str, int]:
         """How many jobs wait and run."""

@@ -7,7 +7,7 @@ from typing import Any, Self
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from app.core.errors import CrossanError
 from app.core.jobs import JobKind
@@ -81,9 +81,12 @@ class JobRun:
             raise JobStopped
 
     def record_progress(self, progress: Mapping[str, Any]) -> None:
-        """Show how far the work is."""
-        with self._database.transaction() as transaction:
-            JobRepository(transaction).record_progress(self.id, self._attempt, progress)
+        """Show how far the work is; a database that is away for a moment does not end hours of work."""
+        try:
+            with self._database.transaction() as transaction:
+                JobRepository(transaction).record_progress(self.id, self._attempt, progress)
+        except SQLAlchemyError as error:
+            log.warning("progress not recorded", job=str(self.id), error=str(error))
 
     def hold(self, transaction: Transaction) -> None:
         """Keep the job from being taken over until the transaction ends; raises JobStopped if it is too late."""
@@ -146,6 +149,9 @@ def run_job(
             run.leave_off()
         except CrossanError as error:
             run.fail(error.detail)
+        except OperationalError:
+            # The database was away: without a heartbeat the sweep takes the job up again.
+            raise
         except Exception as error:
             run.fail(f"{type(error).__name__}: {error}")
             raise

@@ -18,6 +18,10 @@ from app.stores.queue import JobQueue
 log = structlog.get_logger(__name__)
 
 
+REMEMBERED_S = 86_400.0
+"""How long the rows of coalescing jobs are kept after their end; trainings are kept for good."""
+
+
 class JobService:
     """Jobs in one transaction; messages leave after its commit."""
 
@@ -29,16 +33,18 @@ class JobService:
     def enqueue(self, project: ProjectId, kind: JobKind, payload: Mapping[str, Any]) -> JobRow:
         """A job of its own."""
         row = self._jobs.add(project, kind, payload)
-        self._send_after_commit(Job(row.id, kind))
+        self.send_after_commit(Job(row.id, kind))
         return row
 
     def ensure_waiting(self, project: ProjectId, kind: JobKind) -> None:
         """At least one job of a coalescing kind will start after this transaction."""
         job = self._jobs.add_waiting(project, kind)
         if job is not None:
-            self._send_after_commit(job)
+            self.send_after_commit(job)
 
-    def _send_after_commit(self, job: Job) -> None:
+    def send_after_commit(self, job: Job) -> None:
+        """Let the job's message leave once its row is durable; if the broker is away, the sweep sends it."""
+
         def send() -> None:
             try:
                 self._queue.send(job)
@@ -58,14 +64,15 @@ class SweepPolicy:
 
 
 def sweep_jobs(transaction: Transaction, queue: JobQueue, policy: SweepPolicy) -> None:
-    """Requeue jobs of dead workers, give up those that keep dying, and send lost messages again."""
+    """Requeue jobs of dead workers, give up those that keep dying, send lost messages again, forget old upkeep."""
     jobs = JobRepository(transaction)
     service = JobService(transaction, queue)
     for row in jobs.take_stale(policy.stale_s):
         _revive(row, service, policy)
     transaction.session.flush()
+    jobs.forget_finished([kind for kind in JobKind if kind.coalesces], older_s=REMEMBERED_S)
     for job in jobs.take_unsent(policy.resend_s):
-        service._send_after_commit(job)
+        service.send_after_commit(job)
 
 
 def _revive(row: JobRow, service: JobService, policy: SweepPolicy) -> None:

@@ -54,6 +54,8 @@ FROM (
     WHERE items.project_id = :project AND items.content_key IS NOT NULL AND items.deleted_at IS NULL
 ) AS compared
 WHERE items.id = compared.id AND items.state <> 'pending'
+    AND (items.needs_vector, items.state = 'ready') IS DISTINCT FROM
+        (NOT compared.fresh AND :reads_content, compared.fresh AND items.state IN ('encoded', 'ready'))
 """)
 
 
@@ -64,6 +66,10 @@ class ModelRepository(Repository):
         """Hold the project's version numbers and live pointer until the transaction ends."""
         query = select(ProjectRow).where(ProjectRow.id == self.project).with_for_update(key_share=True)
         return self.session.scalars(query, execution_options={"populate_existing": True}).one()
+
+    def hold_live(self) -> None:
+        """Keep the live pointer where it is until the transaction ends; others may hold it too."""
+        self.session.execute(select(ProjectRow.id).where(ProjectRow.id == self.project).with_for_update(read=True))
 
     def live(self) -> ModelVersionRow | None:
         """The version that serves."""
@@ -150,7 +156,7 @@ class ModelRepository(Repository):
             text(
                 "INSERT INTO item_vectors (version_id, item_pk, vector, shares, content_key) "
                 "SELECT :version, n.item_pk, n.vector, n.shares, n.content_key "
-                "FROM new_vectors n JOIN items i ON i.id = n.item_pk AND i.deleted_at IS NULL "
+                "FROM new_vectors n JOIN items i ON i.id = n.item_pk AND i.deleted_at IS NULL ORDER BY n.item_pk "
                 "ON CONFLICT (version_id, item_pk) DO UPDATE SET "
                 "vector = EXCLUDED.vector, shares = EXCLUDED.shares, content_key = EXCLUDED.content_key"
             ),

@@ -58,6 +58,7 @@ class VectorService:
         """One batch; None when nothing waits."""
         with self._database.transaction() as transaction:
             models = ModelRepository(transaction, project)
+            models.hold_live()
             live = models.live()
             items = models.stale_items(limit=BATCH) if live else []
             if live is None or not items:

@@ -8,14 +8,12 @@ import anyio.to_thread
 import structlog
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.types import ProjectId
 from app.db.session import Database
 from app.recommendations.state import ProjectState, TrendingPolicy
 from app.stores.artifacts import ArtifactStore
 from app.stores.changes import CHANNEL
-from model.artifact import ArtifactError
 
 log = structlog.get_logger(__name__)
 
@@ -98,8 +96,9 @@ class StateDirectory:
             return
         try:
             await self.refresh(project)
-        except (SQLAlchemyError, ArtifactError, OSError) as error:
-            log.error("catalogue not refreshed", project=project, error=str(error))
+        except Exception as error:
+            # The outermost frame of a background task: whatever it was, the next look may succeed.
+            log.error("catalogue not refreshed", project=project, exc_info=error)
 
     async def _poll(self) -> None:
         while True:

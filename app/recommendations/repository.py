@@ -64,6 +64,8 @@ class CatalogueRepository(Repository):
             .outerjoin(ItemVectorRow, (ItemVectorRow.item_pk == ItemRow.id) & (ItemVectorRow.version_id == version_id))
             .order_by(ItemRow.id)
         )
+        if since == FROM_THE_START:
+            query = query.where(ItemRow.deleted_at.is_(None))
         return [
             ItemUpdate(item_id, title, shown, published_at, _floats(vector), _floats(shares))
             for item_id, title, shown, published_at, vector, shares in self.session.execute(query)
@@ -92,7 +94,12 @@ class CatalogueRepository(Repository):
         date = func.coalesce(ItemRow.published_at, ItemRow.created_at)
         query = (
             select(ItemRow.item_id)
-            .where(ItemRow.project_id == self.project, ItemRow.deleted_at.is_(None), ItemRow.available)
+            .where(
+                ItemRow.project_id == self.project,
+                ItemRow.deleted_at.is_(None),
+                ItemRow.available,
+                date <= func.now(),
+            )
             .order_by(date.desc(), ItemRow.id.desc())
             .limit(limit)
         )

@@ -48,6 +48,8 @@ class Look:
     version: Version | None
     next_start: int
     updates: Sequence[ItemUpdate]
+    catalogue: Catalogue | None
+    """A catalogue of its own, complete, when the version is another."""
     trending: Sequence[str] | None
     latest: Sequence[str] | None
 
@@ -81,7 +83,9 @@ class ProjectState:
             updates = repository.changed(version.row if version else None, since=start)
             trending = self._trending(repository)
             latest = repository.latest(limit=FALLBACK_ITEMS) if updates else None
-        return Look(version, next_start, updates, trending, latest)
+        # Nobody shares a new catalogue yet, so it is filled here, in the thread.
+        catalogue = None if version is self.version else _catalogue_of(version, updates)
+        return Look(version, next_start, updates, catalogue, trending, latest)
 
     def _open(self, live: LiveVersion | None) -> Version | None:
         """The live version; one that cannot be loaded does not take the place of the present one."""
@@ -113,11 +117,8 @@ class ProjectState:
 
     def accept(self, look: Look) -> None:
         """Put what a look has found in place, all at once."""
-        if look.version is not self.version:
-            modalities = look.version.modalities if look.version else ()
-            catalogue = Catalogue(width=look.version.width if look.version else 0, modalities=modalities)
-            catalogue.apply(look.updates)
-            self.catalogue, self.version = catalogue, look.version
+        if look.catalogue is not None:
+            self.catalogue, self.version = look.catalogue, look.version
         else:
             self.catalogue.apply(look.updates)
         self._start = look.next_start
@@ -129,3 +130,10 @@ class ProjectState:
         # Rows of a new catalogue differ from those of the old one, so the ids are looked up again.
         self.trending = self.catalogue.rows(self._trending_ids)
         self.latest = self.catalogue.rows(self._latest_ids)
+
+
+def _catalogue_of(version: Version | None, updates: Sequence[ItemUpdate]) -> Catalogue:
+    """A new catalogue of all items under a version."""
+    catalogue = Catalogue(width=version.width if version else 0, modalities=version.modalities if version else ())
+    catalogue.apply(updates)
+    return catalogue

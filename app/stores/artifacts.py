@@ -1,10 +1,13 @@
 """Published model versions: folders that appear whole and never change."""
 
 import shutil
+import time
 import uuid
 from pathlib import Path
 
 from app.core.types import ProjectId
+
+LEFTOVER_S = 7 * 86_400.0
 
 
 class ArtifactStore:
@@ -14,8 +17,15 @@ class ArtifactStore:
         self._root = root
 
     def new_folder(self, project: ProjectId) -> Path:
-        """An empty scratch folder on the same file system, so that publishing is a rename."""
-        folder = self._root / str(project) / f".partial-{uuid.uuid4().hex}"
+        """An empty scratch folder on the same file system, so that publishing is a rename.
+
+        Folders that killed workers have left behind are removed once they are a week old.
+        """
+        parent = self._root / str(project)
+        for leftover in parent.glob(".partial-*"):
+            if leftover.stat().st_mtime < time.time() - LEFTOVER_S:
+                self.discard(leftover)
+        folder = parent / f".partial-{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
         return folder
 

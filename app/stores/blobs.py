@@ -1,12 +1,14 @@
 """Content-addressed media: the same bytes are stored once a project, under their SHA-256."""
 
 import hashlib
+import os
 import shutil
 import uuid
 from io import BytesIO
 from typing import BinaryIO, Protocol
 
 import fsspec
+from fsspec.implementations.local import LocalFileOpener
 
 from app.core.types import ProjectId
 
@@ -21,6 +23,13 @@ def sha256_of(file: BinaryIO) -> str:
         digest.update(chunk)
     file.seek(0)
     return digest.hexdigest()
+
+
+def _make_durable(file: BinaryIO) -> None:
+    """Have a local file outlive a power cut; a bucket sees to that itself."""
+    file.flush()
+    if isinstance(file, LocalFileOpener):
+        os.fsync(file.fileno())
 
 
 class BlobStore(Protocol):
@@ -54,6 +63,7 @@ class FsspecBlobStore:
         partial = f"{path}.{uuid.uuid4().hex}.partial"
         with self._fs.open(partial, "wb") as out:
             shutil.copyfileobj(file, out, CHUNK_BYTES)
+            _make_durable(out)
         self._fs.mv(partial, path)
 
     def get(self, project: ProjectId, content_hash: str) -> bytes:

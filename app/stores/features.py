@@ -32,6 +32,8 @@ class FeatureStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         save_file({TENSOR: np.ascontiguousarray(states)}, partial)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
         os.replace(partial, path)
         return name
 

@@ -1,7 +1,6 @@
 """One training from claim to live: read the cut, train and export, publish, decide on promotion."""
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,20 +74,19 @@ class TrainingPipeline:
         """Do all of it; the version, its vectors, the pointer and the job's end are one transaction."""
         parts, project = self._parts, self._run.project
         folder = parts.artifacts.new_folder(project)
+        scratch = parts.artifacts.new_folder(project)
         try:
-            with tempfile.TemporaryDirectory(prefix="crossan-cut-") as scratch:
-                self._show(stage="reading")
-                cut = read_cut(
-                    parts.database, parts.features, project, modalities=parts.modalities, scratch=Path(scratch)
-                )
-                self._cut = cut.summary
-                manifest = self._fit(cut, folder)
-                self._show(stage="comparing")
-                promote, live_metrics = self._compare(cut, manifest)
+            self._show(stage="reading")
+            cut = read_cut(parts.database, parts.features, project, modalities=parts.modalities, scratch=scratch)
+            self._cut = cut.summary
+            manifest = self._fit(cut, folder)
+            self._show(stage="comparing")
+            promote, live_metrics = self._compare(cut, manifest)
             self._show(stage="publishing")
             self._publish(cut, folder, manifest, promote=promote, live_metrics=live_metrics)
         finally:
             parts.artifacts.discard(folder)
+            parts.artifacts.discard(scratch)
 
     def _show(self, **progress: Any) -> None:
         self._run.check()

@@ -133,6 +133,14 @@ def upgrade() -> None:
     op.create_index(
         "ix_items_needs_vector", "items", ["project_id", "id"], unique=False, postgresql_where=sa.text("needs_vector")
     )
+    op.create_index(op.f("ix_items_project_id_id"), "items", ["project_id", "id"], unique=False)
+    op.create_index(
+        "ix_items_latest",
+        "items",
+        ["project_id", sa.text("coalesce(published_at, created_at)"), "id"],
+        unique=False,
+        postgresql_where=sa.text("available AND deleted_at IS NULL"),
+    )
     op.create_index(op.f("ix_items_project_id_changed_xid"), "items", ["project_id", "changed_xid"], unique=False)
     op.create_table(
         "jobs",
@@ -198,6 +206,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("version_id", "item_pk", name=op.f("pk_item_vectors")),
     )
+    op.create_index(op.f("ix_item_vectors_item_pk"), "item_vectors", ["item_pk"], unique=False)
     op.create_index(
         op.f("ix_item_vectors_version_id_changed_xid"), "item_vectors", ["version_id", "changed_xid"], unique=False
     )

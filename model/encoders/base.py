@@ -65,8 +65,9 @@ class Encoder:
         self._parts = parts
         self._device = torch.device(device)
         self._tower = parts.tower.to(self._device).eval()
+        self._example = parts.example
         try:
-            _, self.layers, self.width = self.encode([parts.example]).shape
+            _, self.layers, self.width = self.encode([self._example]).shape
         except (RuntimeError, IndexError, ValueError, TypeError) as error:
             raise EncoderError(f"{spec.model} cannot run an input of the size asked for: {error}") from error
 
@@ -94,6 +95,15 @@ class Encoder:
         states[rows] = np.concatenate(blocks)
         _check_finite(states)
         return states
+
+    def check(self) -> None:
+        """Encodes the example once more: if that fails, the device is at fault and not what came before.
+
+        Raises:
+            EncoderError: the states are not finite.
+            RuntimeError: of torch, when the device is out of order.
+        """
+        self.encode([self._example])
 
     def _batches(self, samples: Sequence[Sample]) -> Iterator[list[int]]:
         """Yields the positions of each batch: of one bucket, like lengths together."""

@@ -16,6 +16,14 @@ class ItemRow(Base):
     __table_args__ = (
         UniqueConstraint("project_id", "item_id"),
         Index(None, "project_id", "changed_xid"),
+        Index(None, "project_id", "id"),
+        Index(
+            "ix_items_latest",
+            "project_id",
+            text("coalesce(published_at, created_at)"),
+            "id",
+            postgresql_where=text("available AND deleted_at IS NULL"),
+        ),
         Index("ix_items_needs_vector", "project_id", "id", postgresql_where=text("needs_vector")),
     )
 

@@ -10,7 +10,7 @@ class ItemVectorRow(Base):
     """Vector [d_e] and shares [m] as little-endian float32 bytes, made from the contents named by `content_key`."""
 
     __tablename__ = "item_vectors"
-    __table_args__ = (Index(None, "version_id", "changed_xid"),)
+    __table_args__ = (Index(None, "version_id", "changed_xid"), Index(None, "item_pk"))
 
     version_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True)
     item_pk: Mapped[int] = mapped_column(ForeignKey("items.id", ondelete="CASCADE"), primary_key=True)

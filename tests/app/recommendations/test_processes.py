@@ -40,7 +40,7 @@ def version(client: TestClient) -> str | None:
     return name
 
 
-def eventually(found: Callable[[], Any], wanted: Any, *, within_s: float = 8.0) -> None:
+def eventually(found: Callable[[], Any], wanted: Any, *, within_s: float = 30.0) -> None:
     deadline = time.monotonic() + within_s
     while (last := found()) != wanted:
         assert time.monotonic() < deadline, f"{last!r} is not {wanted!r}"

@@ -1,3 +1,5 @@
+import os
+import time
 from pathlib import Path
 
 from app.core.types import ProjectId
@@ -21,6 +23,16 @@ def test_scratch_folders_are_apart_and_on_the_same_file_system(tmp_path: Path) -
     one, two = store.new_folder(PROJECT), store.new_folder(PROJECT)
     assert one != two
     assert one.parent == two.parent == tmp_path / "3"
+
+
+def test_what_killed_workers_left_behind_goes_after_a_week(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    old, young = store.new_folder(PROJECT), store.new_folder(PROJECT)
+    week_ago = time.time() - 7 * 86_400 - 1
+    os.utime(old, (week_ago, week_ago))
+    store.new_folder(PROJECT)
+    assert young.is_dir()
+    assert not old.exists()
 
 
 def test_a_leftover_of_a_dead_run_is_replaced(tmp_path: Path) -> None:
