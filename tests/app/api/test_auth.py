@@ -1,5 +1,7 @@
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from app.api.auth import Authenticator
 from app.core.types import Scope
 from tests.fixtures.service import Service
 from tests.fixtures.trained import client_of
@@ -126,3 +128,16 @@ def test_a_cursor_of_another_project_shows_nothing_of_it(shared: Service) -> Non
     cursor = shared.client.get("/items?limit=1").json()["next_cursor"]
     other = client_of(shared, "walls again")
     assert other.get("/items", params={"cursor": cursor}).json() == {"items": [], "next_cursor": None}
+
+
+async def test_a_known_key_outlives_an_outage_of_the_database(light: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    authenticator = Authenticator(light.context.database, cache_s=0.0)
+    principal = await authenticator.authenticate(light.key)
+
+    def away(key: str) -> None:
+        raise OperationalError("SELECT", {}, Exception("connection refused"))
+
+    monkeypatch.setattr(authenticator, "_look_up", away)
+    assert await authenticator.authenticate(light.key) == principal
+    with pytest.raises(OperationalError):
+        await authenticator.authenticate("crs_never_seen")

@@ -57,3 +57,21 @@ def test_two_processes_at_once(empty_url: str) -> None:
     errors = [process.communicate(timeout=120)[1] for process in running]
     assert [process.returncode for process in running] == [0, 0], errors
     assert tables(empty_url) == set(Base.metadata.tables)
+
+
+def test_rows_restored_from_another_cluster_get_numbers_of_this_one(database_url: str) -> None:
+    far_ahead = 10**15
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO projects (name) VALUES ('p')")
+        connection.exec_driver_sql(
+            "INSERT INTO items (project_id, item_id, changed_xid) "
+            f"SELECT id, item, xid::xid8 FROM projects, (VALUES ('old', '{far_ahead}'), ('new', '1')) v (item, xid)"
+        )
+    upgrade(database_url)
+    with engine.connect() as connection:
+        query = "SELECT item_id, changed_xid::text::bigint FROM items"
+        found = {item: number for item, number in connection.exec_driver_sql(query)}
+    engine.dispose()
+    assert found["new"] == 1
+    assert 1 < found["old"] < far_ahead

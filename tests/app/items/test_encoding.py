@@ -306,3 +306,16 @@ def test_a_failed_item_is_recommended_by_its_other_medium(
     answer = trained.client.get("/recommend/u1?limit=1000").json()
     (shown,) = [one for one in answer["items"] if one["item_id"] == "half"]
     assert shown["shares"][broken] == 0
+
+
+def test_a_fault_of_the_device_is_not_held_against_the_content(light: Service, fakes: dict[str, FakeEncoder]) -> None:
+    put_item(light, "a", "x")
+    fakes["text"].broken = RuntimeError("CUDA error: out of memory")
+    with pytest.raises(RuntimeError, match="CUDA"):
+        light.run_jobs()
+    assert [(row.state, row.attempts) for row in rows(light)] == [("pending", 0)]
+    fakes["text"].broken = None
+    with light.context.database.transaction() as transaction:
+        ensure_upkeep(transaction, light.context.queue, pause_s=0)
+    light.run_jobs()
+    assert state(light, "a") == ("encoded", None)
