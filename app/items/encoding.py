@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +24,18 @@ log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 3
 """Content that was being encoded this often when its worker died is given up."""
+
+
+SLICE_S = 20.0
+"""After this long a job ends, and another one goes on."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a job has done: how many contents, and whether nothing is left."""
+
+    contents: int
+    exhausted: bool
 
 
 class FrozenEncoder(Protocol):
@@ -97,8 +109,10 @@ class EncodingService:
                 for project in register_encoder(transaction, values):
                     JobService(transaction, queue).ensure_waiting(project, JobKind.ENCODE)
 
-    def encode_pending(self, run: JobRun, *, after_batch: Callable[[], object]) -> int:
-        """Encode until nothing of the job's project is pending; how many contents were done.
+    def encode_pending(self, run: JobRun, *, after_batch: Callable[[], object]) -> Progress:
+        """Encode what is pending of the job's project, newest first, for a slice of time.
+
+        A slice, so that what is uploaded meanwhile, and other projects, wait seconds and not for a whole import.
 
         Raises:
             JobStopped: when the job shall leave off; finished batches stay.
@@ -110,6 +124,7 @@ class EncodingService:
                 work.settle(encoder.spec.modality, encoder.fingerprint)
         done = 0
         advanced = True
+        until = time.monotonic() + SLICE_S
         while advanced:
             advanced = False
             for encoder in self._encoders.values():
@@ -117,7 +132,16 @@ class EncodingService:
                 if count:
                     done, advanced = done + count, True
                     after_batch()
-        return done
+            if time.monotonic() >= until:
+                break
+        return Progress(done, exhausted=not advanced)
+
+    def conclude(self, run: JobRun, progress: Progress, queue: JobQueue) -> None:
+        """End the job; if something is left, another one goes on."""
+        with self._database.transaction() as transaction:
+            if not progress.exhausted:
+                JobService(transaction, queue).ensure_waiting(run.project, JobKind.ENCODE)
+            run.finish(transaction, {"contents": progress.contents})
 
     def _encode_batch(self, run: JobRun, encoder: FrozenEncoder) -> int:
         run.check()

@@ -98,7 +98,7 @@ class EncodingRepository(Repository):
         )
 
     def claim(self, fingerprint: str, *, job: UUID, limit: int) -> Sequence[Claim]:
-        """Take up to `limit` contents that no running job is at; a claim of a job that has ended counts for nothing."""
+        """Take the newest contents that no running job is at; a claim of a job that has ended counts for nothing."""
         held = exists().where(
             JobRow.id == HiddenStatesRow.claimed_by, JobRow.state == JobState.RUNNING, JobRow.id != job
         )
@@ -110,7 +110,7 @@ class EncodingRepository(Repository):
                 HiddenStatesRow.state == MediaState.PENDING,
                 ~held,
             )
-            .order_by(HiddenStatesRow.id)
+            .order_by(HiddenStatesRow.id.desc())
             .limit(limit)
             .with_for_update(skip_locked=True)
         )

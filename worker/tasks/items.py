@@ -12,10 +12,10 @@ def encode(job_id: str) -> None:
     parts = context.worker_context()
 
     def work(run: JobRun) -> None:
-        done = context.encoding_service().encode_pending(run, after_batch=lambda: parts.vectors.refresh(run.project))
+        encoding = context.encoding_service()
+        progress = encoding.encode_pending(run, after_batch=lambda: parts.vectors.refresh(run.project))
         parts.vectors.refresh(run.project)
-        with parts.base.database.transaction() as transaction:
-            run.finish(transaction, {"contents": done})
+        encoding.conclude(run, progress, parts.base.queue)
 
     running.run(job_id, work)
 

@@ -1,6 +1,7 @@
 """The encoders' work list, with encoders that count."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from sqlalchemy import select, update
 from app.core.jobs import JobKind
 from app.core.types import JobState
 from app.db.tables import HiddenStatesRow, JobRow
+from app.items import encoding
 from app.items.encoding import MAX_ATTEMPTS, EncodingService
 from app.items.upkeep import ensure_upkeep
 from app.jobs.run import run_job
@@ -319,3 +321,24 @@ def test_a_fault_of_the_device_is_not_held_against_the_content(light: Service, f
         ensure_upkeep(transaction, light.context.queue, pause_s=0)
     light.run_jobs()
     assert state(light, "a") == ("encoded", None)
+
+
+def test_a_fresh_upload_does_not_wait_for_a_backlog(
+    light: Service, fakes: dict[str, FakeEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "SLICE_S", 0.0)
+    fakes["text"].spec = replace(fakes["text"].spec, batch_size=1)
+    backlog = ("a", "b", "c")
+    for name in backlog:
+        put_item(light, name, name)
+
+    def upload_another(sample: Any) -> bool:
+        if len(fakes["text"].encoded) == 1:
+            put_item(light, "fresh", "fresh")
+        return False
+
+    fakes["text"].refuses = upload_another
+    light.run_jobs()
+    assert fakes["text"].encoded[1] == b"fresh"
+    assert sorted(fakes["text"].encoded) == [b"a", b"b", b"c", b"fresh"]
+    assert {state(light, name) for name in (*backlog, "fresh")} == {("encoded", None)}
