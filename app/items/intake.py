@@ -59,7 +59,10 @@ class MediaIntake:
 
     def accept(self, project: ProjectId, modality: str, file: BinaryIO) -> StoredMedia:
         """Check and keep one medium."""
-        info = self.check(modality, file)
+        return self.keep(project, file, self.check(modality, file))
+
+    def keep(self, project: ProjectId, file: BinaryIO, info: MediaInfo) -> StoredMedia:
+        """Keep a medium that has been checked."""
         content_hash = sha256_of(file)
         self._blobs.put(project, content_hash, file)
         return StoredMedia(content_hash, info)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 from sqlalchemy import func, select, text, tuple_, update
 
@@ -39,6 +41,13 @@ class NewVector:
     vector: bytes
     shares: bytes
     content_key: str
+
+    @classmethod
+    def of(
+        cls, item_pk: int, vector: NDArray[np.float32], shares: NDArray[np.float32], content_key: str
+    ) -> "NewVector":
+        """From arrays: vector [d_e] and shares [m]."""
+        return cls(item_pk, vector.astype("<f4").tobytes(), shares.astype("<f4").tobytes(), content_key)
 
 
 _COMPARE_VECTORS = text("""

@@ -82,7 +82,7 @@ class VectorService:
         states, present = gather_states(self._features, manifest, [item.pk for item in usable], located)
         vectors, shares = open_item_tower(folder).encode(states, present)
         return [
-            NewVector(item.pk, vector.astype("<f4").tobytes(), share.astype("<f4").tobytes(), item.content_key)
+            NewVector.of(item.pk, vector, share, item.content_key)
             for item, vector, share in zip(usable, vectors, shares, strict=True)
         ]
 

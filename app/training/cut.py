@@ -12,8 +12,9 @@ from app.core.types import ProjectId
 from app.db.session import Database
 from app.db.tables import EncoderRow
 from app.events.repository import EventRepository
+from app.models.repository import StatesLocation
 from app.stores.features import FeatureStore
-from app.training.repository import CutItem, CutRepository, StoredStates
+from app.training.repository import CutItem, CutRepository
 from model.data.dataset import Dataset, FeatureTable, Interactions, interactions_of
 
 CHUNK_ROWS = 2_048
@@ -85,7 +86,7 @@ def _interactions(
 
 def _table(
     encoder: EncoderRow,
-    states: Sequence[StoredStates],
+    states: Sequence[StatesLocation],
     rows: Mapping[int, int],
     *,
     features: FeatureStore,

@@ -178,7 +178,7 @@ def _vectors(cut: DataCut, folder: Path) -> Iterator[NewVector]:
     items = {item.item_id: item for item in cut.items}
     for item_id, vector, shares in zip(*load_item_vectors(folder), strict=True):
         item = items[item_id]
-        yield NewVector(item.pk, vector.astype("<f4").tobytes(), shares.astype("<f4").tobytes(), item.content_key)
+        yield NewVector.of(item.pk, vector, shares, item.content_key)
 
 
 def _as_json(manifest: Manifest) -> dict[str, Any]:

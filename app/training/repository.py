@@ -8,6 +8,7 @@ from sqlalchemy import select
 from app.core.types import MediaState
 from app.db.repository import Repository
 from app.db.tables import EncoderRow, HiddenStatesRow, ItemRow, MediaRow
+from app.models.repository import StatesLocation
 
 
 @dataclass(frozen=True)
@@ -17,15 +18,6 @@ class CutItem:
     pk: int
     item_id: str
     content_key: str
-
-
-@dataclass(frozen=True)
-class StoredStates:
-    """Where an item's hidden states lie."""
-
-    item_pk: int
-    shard: str
-    shard_row: int
 
 
 class CutRepository(Repository):
@@ -44,7 +36,7 @@ class CutRepository(Repository):
         """The encoders in charge."""
         return self.session.scalars(select(EncoderRow)).all()
 
-    def states(self, encoder: EncoderRow) -> Sequence[StoredStates]:
+    def states(self, encoder: EncoderRow) -> Sequence[StatesLocation]:
         """Where the states of one modality lie, ordered by shard."""
         query = (
             select(MediaRow.item_pk, HiddenStatesRow.shard, HiddenStatesRow.shard_row)
@@ -61,4 +53,5 @@ class CutRepository(Repository):
             )
             .order_by(HiddenStatesRow.shard, HiddenStatesRow.shard_row)
         )
-        return [StoredStates(pk, shard or "", row or 0) for pk, shard, row in self.session.execute(query)]
+        found = self.session.execute(query)
+        return [StatesLocation(pk, encoder.modality, shard or "", row or 0) for pk, shard, row in found]

@@ -93,8 +93,10 @@ class DecodePool:
         child = self._children.get()
         try:
             for _ in range(2):
-                if child is None or not child.is_alive():
-                    child = _Child(self._arguments)
+                if child is not None and not child.is_alive():
+                    child.end()  # it may have died idle: its pipes are still open here
+                    child = None
+                child = child or _Child(self._arguments)
                 with suppress(_ChildDied):
                     return child.decode(spec, blob, self._limits, timeout_s=self._timeout_s)
             return MediaError("the decoder crashed")

@@ -65,9 +65,8 @@ async def post_item(request: Request, edge: EdgeDep, principal: Ingester, respon
     async with item_with_media(request, intake) as (new, files):
 
         def accept() -> Any:
-            for modality, file in files.items():
-                intake.check(modality, file)
-            return {modality: intake.accept(principal.project, modality, file) for modality, file in files.items()}
+            infos = {modality: intake.check(modality, file) for modality, file in files.items()}
+            return {modality: intake.keep(principal.project, files[modality], info) for modality, info in infos.items()}
 
         media = await anyio.to_thread.run_sync(accept)
     fields = ItemFields(**new.model_dump(exclude={"item_id"}))
