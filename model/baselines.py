@@ -11,7 +11,7 @@ from model import metrics
 from model.data.batch import last_events
 from model.data.dataset import Interactions
 from model.data.splits import Holdout, Split
-from model.evaluate import Scorer, holdout_ranks
+from model.evaluation.ranking import Scorer, holdout_ranks
 
 MAX_USERS = 2_000
 HISTORY = 50

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-METHODS = ("crossan", "id")
+from model.options import ConfigError, choice, flag, integer, is_read_by, number, validated, words
 
+__all__ = ["METHODS", "ConfigError", "TrainingConfig", "parse_config"]
 
-class ConfigError(ValueError):
-    """A hyperparameter that does not exist or has a value outside its range."""
-
-    def __init__(self, field_name: str, message: str) -> None:
-        super().__init__(f"{field_name}: {message}")
-        self.field = field_name
-        self.message = message
-
-
-def _integer(default: int, low: int, high: int) -> Any:
-    return field(default=default, metadata={"type": int, "low": low, "high": high})
-
-
-def _number(default: float, low: float, high: float) -> Any:
-    return field(default=default, metadata={"type": float, "low": low, "high": high})
-
-
-def _choice(default: str, *others: str) -> Any:
-    return field(default=default, metadata={"type": str, "choices": (default, *others)})
-
-
-def _flag(default: bool) -> Any:
-    return field(default=default, metadata={"type": bool})
+CROSS_MODAL = ("crossan", "crossan+id")
+INTRA_MODAL = ("iisan", "iisan-versa")
+TUNING = ("full", "adapter", "lora", "bitfit")
+"""The methods that change the encoders and so need the raw media."""
+LINEAR = ("frozen", *TUNING)
+SIDE = (*CROSS_MODAL, *INTRA_MODAL)
+CONTENT = (*SIDE, *LINEAR, "vip5")
+METHODS = (*SIDE, *LINEAR, "id", "vip5")
 
 
 @dataclass(frozen=True)
@@ -55,49 +40,63 @@ class CatalogueShape:
 
 @dataclass(frozen=True)
 class TowerConfig:
-    """The item tower: dimension transformation, side network and fusion.
+    """The item tower: which modalities and layers it reads, dimension transformation, side network and fusion.
 
+    `modalities` names those to use, such as "text,image"; empty means all that have states.
     `cross_path` says what the cross-modal links read: the other modalities' `adapted` states z^(j-1), their `raw`
     projected states x^j, or nothing at all (`none`, the ablation).
+    `layer_choice` says which l states of an encoder are read: the last of each of l equal `groups`, the `last` l, the
+    `first` l, or every `second` one, counted from the first layer.
     """
 
-    item_width: int = _integer(64, 4, 1024)
-    side_width: int = _integer(64, 4, 1024)
-    bottleneck: int = _integer(64, 1, 1024)
-    side_layers: int = _integer(4, 1, 64)
-    cross_path: str = _choice("adapted", "raw", "none")
-    shared_adapters: bool = _flag(False)
-    activation: str = _choice("gelu", "relu")
-    expert: str = _choice("mlp", "linear")
-    gate_temperature: float = _number(0.1, 0.01, 10.0)
-    modality_dropout: float = _number(0.1, 0.0, 0.9)
-    state_dropout: float = _number(0.1, 0.0, 0.9)
+    item_width: int = integer(64, 4, 1024)
+    modalities: str = words("", methods=CONTENT)
+    side_width: int = integer(64, 4, 1024, methods=(*SIDE, *LINEAR))
+    bottleneck: int = integer(64, 1, 1024, methods=(*SIDE, "adapter"))
+    side_layers: int = integer(4, 1, 64, methods=SIDE)
+    layer_choice: str = choice("groups", "last", "first", "second", methods=SIDE)
+    cross_path: str = choice("adapted", "raw", "none", methods=CROSS_MODAL)
+    shared_adapters: bool = flag(False, methods=CROSS_MODAL)
+    activation: str = choice("gelu", "relu", methods=SIDE)
+    fusion: str = choice("experts", "concat", "mean", "gated", "top1", methods=(*CROSS_MODAL, *LINEAR))
+    expert: str = choice("mlp", "linear", methods=CROSS_MODAL)
+    gate_temperature: float = number(0.1, 0.01, 10.0, methods=SIDE)
+    modality_dropout: float = number(0.1, 0.0, 0.9, methods=CONTENT)
+    state_dropout: float = number(0.1, 0.0, 0.9, methods=(*SIDE, *LINEAR))
+    cached: bool = flag(True, methods=(*SIDE, "frozen"))
+    residual_min_events: int = integer(5, 1, 1_000_000, methods=("crossan+id",))
+    residual_dropout: float = number(0.0, 0.0, 0.9, methods=("crossan+id",))
+    interest_groups: int = integer(1, 1, 64, methods=("crossan",))
+    lora_rank: int = integer(8, 1, 1024, methods=("lora",))
+    media_tokens: int = integer(2, 0, 16, methods=("vip5",))
 
 
 @dataclass(frozen=True)
 class UserEncoderConfig:
     """The sequential user encoder; its width is the item vectors' width."""
 
-    max_length: int = _integer(50, 1, 1000)
-    blocks: int = _integer(2, 1, 16)
-    heads: int = _integer(2, 1, 16)
-    dropout: float = _number(0.2, 0.0, 0.9)
+    max_length: int = integer(50, 1, 1000)
+    blocks: int = integer(2, 1, 16)
+    heads: int = integer(2, 1, 16)
+    dropout: float = number(0.2, 0.0, 0.9)
 
 
 @dataclass(frozen=True)
 class OptimisationConfig:
     """How the network is fitted; `patience` counts epochs without a better validation NDCG@10."""
 
-    loss: str = _choice("auto", "full", "in_batch")
-    temperature: float = _number(4.0, 0.01, 100.0)
-    epochs: int = _integer(20, 1, 10_000)
-    patience: int = _integer(10, 1, 10_000)
-    batch_size: int = _integer(128, 1, 65_536)
-    learning_rate: float = _number(8e-3, 1e-7, 1.0)
-    weight_decay: float = _number(0.01, 0.0, 10.0)
-    warmup_epochs: int = _integer(1, 0, 1000)
-    average_decay: float = _number(0.99, 0.0, 0.99999)
-    seed: int = _integer(0, 0, 2**31 - 1)
+    loss: str = choice("auto", "full", "in_batch")
+    temperature: float = number(4.0, 0.01, 100.0)
+    epochs: int = integer(20, 1, 10_000)
+    patience: int = integer(10, 1, 10_000)
+    batch_size: int = integer(128, 1, 65_536)
+    learning_rate: float = number(8e-3, 1e-7, 1.0)
+    encoder_learning_rate: float = number(1e-4, 1e-8, 1.0, methods=TUNING)
+    weight_decay: float = number(0.01, 0.0, 10.0)
+    warmup_epochs: int = integer(1, 0, 1000)
+    average_decay: float = number(0.99, 0.0, 0.99999)
+    split: str = choice("leave_one_out", "global_time")
+    seed: int = integer(0, 0, 2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -110,48 +109,44 @@ class TrainingConfig:
     optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Returns the flat mapping that `parse_config` reads."""
+        """Returns the flat mapping that `parse_config` reads: every option that the method has."""
         parts = (self.tower, self.user_encoder, self.optimisation)
-        return {name: value for part in parts for name, value in dataclasses.asdict(part).items()}
+        return {
+            known.name: getattr(part, known.name)
+            for part in parts
+            for known in dataclasses.fields(part)
+            if is_read_by(known, self.method)
+        }
+
+
+PARTS = {"tower": TowerConfig, "user_encoder": UserEncoderConfig, "optimisation": OptimisationConfig}
+
+
+def known_options(method: str) -> dict[str, dataclasses.Field[Any]]:
+    """Returns the options that a method reads, by name, with type, range and default."""
+    fields = (known for part in PARTS.values() for known in dataclasses.fields(part))
+    return {known.name: known for known in fields if is_read_by(known, method)}
 
 
 def parse_config(method: str, hyperparameters: Mapping[str, Any]) -> TrainingConfig:
     """Builds a training configuration from a flat mapping of hyperparameters; what is not given has its default.
 
     Raises:
-        ConfigError: for an unknown method or hyperparameter, a wrong type, or a value outside its range.
+        ConfigError: for an unknown method, a hyperparameter that it does not have, a wrong type, or a value outside
+            its range.
     """
     if method not in METHODS:
         raise ConfigError("method", f"must be one of {', '.join(METHODS)}, not {method!r}")
-    parts = {"tower": TowerConfig, "user_encoder": UserEncoderConfig, "optimisation": OptimisationConfig}
-    known = {f.name: f for part in parts.values() for f in dataclasses.fields(part)}
+    known = known_options(method)
     for name in hyperparameters:
         if name not in known:
-            raise ConfigError(name, f"unknown hyperparameter; known are {', '.join(sorted(known))}")
-    values = {name: _validated(known[name], value) for name, value in hyperparameters.items()}
+            raise ConfigError(name, f"unknown hyperparameter; {method} has {', '.join(sorted(known))}")
+    values = {name: validated(known[name], value) for name, value in hyperparameters.items()}
     built = {
         key: part(**{f.name: values[f.name] for f in dataclasses.fields(part) if f.name in values})
-        for key, part in parts.items()
+        for key, part in PARTS.items()
     }
     config = TrainingConfig(method, **cast(Any, built))
     if config.tower.item_width % config.user_encoder.heads:
         raise ConfigError("heads", f"must divide item_width ({config.tower.item_width})")
     return config
-
-
-def _validated(known: dataclasses.Field[Any], value: Any) -> Any:
-    """Returns `value` in the field's type, or raises a `ConfigError` that says what is allowed."""
-    rule = known.metadata
-    wanted: type = rule["type"]
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            value = float(value)
-        except OverflowError:
-            value = math.inf
-    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-        raise ConfigError(known.name, f"must be of type {wanted.__name__}, not {type(value).__name__}")
-    if "choices" in rule and value not in rule["choices"]:
-        raise ConfigError(known.name, f"must be one of {', '.join(rule['choices'])}, not {value!r}")
-    if "low" in rule and not rule["low"] <= value <= rule["high"]:
-        raise ConfigError(known.name, f"must lie between {rule['low']} and {rule['high']}, not {value}")
-    return value

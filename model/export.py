@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from model import artifact
 from model.artifact import Manifest, ModalityManifest
 from model.config import CatalogueShape, ModalityConfig, TrainingConfig, parse_config
 from model.data.dataset import Dataset
+from model.methods.assembly import build_network
 from model.methods.registry import REGISTRY
 from model.modules.recommender import Recommender
 from model.modules.user_encoder import UserEncoder
@@ -39,13 +40,14 @@ class ParityError(Exception):
 class _LastPosition(nn.Module):
     """The user encoder as it is exported: whole sequences to one vector each."""
 
-    def __init__(self, encoder: UserEncoder) -> None:
+    def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
 
     def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
-        """Takes sequences [b, s, d] and lengths [b]; returns [b, d]."""
-        return self.encoder.last(sequences, lengths)
+        """Takes sequences [b, s, w] and lengths [b]; returns [b, w]."""
+        encoded: Tensor = cast(UserEncoder, self.encoder).last(sequences, lengths)
+        return encoded
 
 
 class _StatesByName(nn.Module):
@@ -93,7 +95,7 @@ def export_artifact(
         hyperparameters=trained.config.hyperparameters(),
         modalities=modalities,
         item_count=len(described),
-        item_width=trained.config.tower.item_width,
+        item_width=trained.vectors.shape[1],
         max_length=trained.config.user_encoder.max_length,
         metrics=trained.metrics,
         parity=parity,
@@ -131,7 +133,7 @@ def _require_parity(parity: Mapping[str, float]) -> None:
 def _export_user_encoder(trained: Trained, path: Path) -> float:
     """Writes the user encoder and returns its largest difference to torch over batches and lengths of all kinds."""
     network = _LastPosition(trained.recommender.user_encoder).eval()
-    longest, width = trained.config.user_encoder.max_length, trained.config.tower.item_width
+    longest, width = trained.config.user_encoder.max_length, trained.vectors.shape[1]
     rng = np.random.default_rng(0)
 
     def example(users: int, steps: int) -> tuple[Tensor, Tensor]:
@@ -146,7 +148,7 @@ def _export_user_encoder(trained: Trained, path: Path) -> float:
 
 def _export_item_tower(trained: Trained, path: Path, modalities: Sequence[ModalityManifest]) -> float:
     """Writes the item tower and returns its largest difference to torch, with and without missing modalities."""
-    network = _StatesByName(trained.recommender.tower).eval()
+    network = _StatesByName(REGISTRY[trained.config.method].content_tower(trained.recommender.tower)).eval()
     rng = np.random.default_rng(0)
 
     def example(items: int, present: NDArray[np.bool_]) -> tuple[Tensor, list[Tensor]]:
@@ -208,7 +210,6 @@ def restore(folder: Path) -> Recommender:
     config: TrainingConfig = parse_config(manifest.method, manifest.hyperparameters)
     modalities = tuple(ModalityConfig(one.name, one.width, one.layers_total) for one in manifest.modalities)
     shape = CatalogueShape(manifest.meta["catalogue_items"], modalities)
-    user_encoder = UserEncoder(config.user_encoder, config.tower.item_width)
-    network = Recommender(REGISTRY[config.method].build_tower(config, shape), user_encoder)
+    network = build_network(config, shape)
     network.load_state_dict(safetensors_torch.load_file(artifact.checked_path(folder, manifest, artifact.WEIGHTS)))
     return network.eval()

@@ -24,7 +24,7 @@ from model.artifact import ArtifactError, Manifest, load_item_vectors, load_mani
 from model.config import TrainingConfig, parse_config
 from model.data.dataset import Dataset, Interactions
 from model.data.splits import leave_one_out
-from model.evaluate import evaluate_artifact
+from model.evaluation.artifact import evaluate_artifact
 
 log = structlog.get_logger(__name__)
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.modules.user_encoder import UserEncoder
-
 
 class Recommender(nn.Module):
     """Items as vectors, users as vectors of what they did; the score is the inner product."""
 
-    def __init__(self, tower: nn.Module, user_encoder: UserEncoder) -> None:
+    def __init__(self, tower: nn.Module, user_encoder: nn.Module) -> None:
         super().__init__()
         self.tower = tower
         self.user_encoder = user_encoder

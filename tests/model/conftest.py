@@ -1,19 +1,25 @@
 """One small training of each method, shared by the tests of what follows it."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 
 from model.artifact import Manifest
-from model.config import parse_config
+from model.config import TrainingConfig, known_options, parse_config
 from model.data.dataset import Dataset
 from model.export import export_artifact
 from model.train import Trained, fit
 from tests.model.synthetic import content_log
 
 SMALL = {"item_width": 16, "side_width": 16, "bottleneck": 8, "side_layers": 3, "max_length": 10, "batch_size": 64}
+
+
+def small_config(method: str, **options: Any) -> TrainingConfig:
+    """A configuration for tests: `SMALL` as far as the method reads it, and the given options."""
+    small = {name: value for name, value in SMALL.items() if name in known_options(method)}
+    return parse_config(method, {**small, "learning_rate": 3e-3, **options})
 
 
 class Version(NamedTuple):
@@ -35,7 +41,7 @@ def dataset() -> Dataset:
 
 
 def _version(dataset: Dataset, folder: Path, method: str, epochs: int) -> Version:
-    config = parse_config(method, {**SMALL, "epochs": epochs, "learning_rate": 3e-3})
+    config = small_config(method, epochs=epochs)
     trained = fit(dataset, config, on_progress=lambda progress: None, should_stop=lambda: False)
     item_ids = [f"item-{row}" for row in range(dataset.item_count)]
     meta = {"encoders": {"text": "f" * 64}, "cut": "2026-01-01"}

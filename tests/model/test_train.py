@@ -7,13 +7,14 @@ import torch
 
 from model.config import OptimisationConfig, TrainingConfig, parse_config
 from model.data.dataset import Dataset, TrainingDataError, interactions_of
-from model.train import Progress, Trained, TrainingDiverged, TrainingStopped, fit, learning_rate
-from tests.model.conftest import SMALL, Version
+from model.train import Progress, Trained, TrainingDiverged, TrainingStopped, fit
+from model.trainer import learning_rate
+from tests.model.conftest import SMALL, Version, small_config
 from tests.model.synthetic import content_log
 
 
 def _fit(dataset: Dataset, method: str = "crossan", **hyperparameters: object) -> tuple[Trained, list[Progress]]:
-    config = parse_config(method, {**SMALL, **hyperparameters})
+    config = small_config(method, **{"learning_rate": 8e-3, **hyperparameters})
     seen: list[Progress] = []
     return fit(dataset, config, on_progress=seen.append, should_stop=lambda: False), seen
 

@@ -18,7 +18,7 @@ from app.jobs.run import run_job
 from app.training.pipeline import TrainingPipeline
 from model.artifact import load_item_vectors, load_manifest
 from model.data.splits import leave_one_out
-from model.evaluate import evaluate_artifact
+from model.evaluation.artifact import evaluate_artifact
 from model.runtime import ItemTower
 from tests.fixtures.fake_encoders import FakeEncoder, states_of
 from tests.fixtures.service import Service

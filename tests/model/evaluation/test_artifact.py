@@ -10,7 +10,8 @@ from safetensors.numpy import save_file
 from model import artifact
 from model.data.dataset import FeatureTable, Interactions, interactions_of
 from model.data.splits import Holdout, leave_one_out
-from model.evaluate import evaluate_artifact, holdout_ranks, vector_scorer
+from model.evaluation.artifact import evaluate_artifact
+from model.evaluation.ranking import holdout_ranks, vector_scorer
 from tests.model.conftest import Version
 
 

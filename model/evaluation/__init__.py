@@ -1,0 +1,1 @@
+"""Judging a recommender: rankings of the whole catalogue, slices, contributions of modalities, versions on disk."""
