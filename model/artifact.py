@@ -23,6 +23,11 @@ ITEM_VECTORS = "item_vectors.safetensors"
 ITEM_IDS = "item_ids.json"
 
 
+def encoder_file(modality: str) -> str:
+    """Returns the name of the file with the trained weights of a modality's encoder."""
+    return f"encoder_{modality}.safetensors"
+
+
 class ArtifactError(Exception):
     """An artifact that is incomplete, damaged or of another format; the message names the file."""
 
@@ -37,6 +42,8 @@ class ModalityManifest:
         layers_total: stored states for each item.
         layers: which of them the item tower reads, in order.
         encoder: fingerprint of the encoder that made them, empty when it was not given.
+        base: fingerprint of the encoder that training started from; empty when the encoder is as it came.
+        spec: of that encoder (`model.encoders.spec.EncoderSpec.to_dict`); None when the encoder is as it came.
     """
 
     name: str
@@ -44,6 +51,8 @@ class ModalityManifest:
     layers_total: int
     layers: tuple[int, ...]
     encoder: str = ""
+    base: str = ""
+    spec: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,8 +66,10 @@ class Manifest:
         item_count: items with a vector.
         item_width: d_e.
         max_length: the most events that the user encoder reads.
-        metrics: `validation`, `test` and `baselines`, each by metric name, and `epochs`, `best_epoch`, `seconds`.
-        parity: the largest absolute difference between ONNX and torch, by file.
+        metrics: `validation` and `test` by metric name, `baselines` by name, `slices` and `modalities` of the test (see
+            `model.evaluation.report`), and `epochs`, `best_epoch`, `seconds`.
+        parity: the largest absolute difference between ONNX and torch, by file; `encoders`, where there are trained
+            ones: the largest relative difference of a vector made by what is on disk, from the raw medium on.
         opset: of the ONNX files.
         packages: versions of what made the artifact.
         meta: what the caller wants kept, such as the data cut.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model import metrics
 from model.data.batch import last_events
 from model.data.dataset import Interactions
-from model.data.splits import Holdout, Split
-from model.evaluation.ranking import Scorer, holdout_ranks
+from model.data.splits import Split
+from model.evaluation.ranking import Scorer
+from model.evaluation.report import judge
 
 MAX_USERS = 2_000
 HISTORY = 50
@@ -22,16 +23,25 @@ RECENCY = 0.85
 Related = Callable[[int], tuple[NDArray[np.int64], NDArray[np.float32]]]
 
 
-def evaluate(split: Split, item_count: int) -> dict[str, dict[str, float]]:
-    """Returns the test metrics of the baselines by name, over the first 2,000 held-out users at most."""
-    users = min(len(split.test.targets), MAX_USERS)
-    holdout = Holdout(split.test.history.part(0, users), split.test.targets[:users])
+def evaluate(
+    split: Split, item_count: int, rankable: NDArray[np.bool_] | None = None, *, max_users: int = MAX_USERS
+) -> dict[str, dict[str, Any]]:
+    """Returns the test metrics of the baselines by name, with slices, see `model.evaluation.report.judge`.
+
+    Args:
+        split: what to learn from and what to be asked about.
+        item_count: n.
+        rankable: bool [n], items that may be in the answer; None: all.
+        max_users: the first of the held-out users, since a baseline may take longer than what it is compared with.
+    """
+    asked = split.test.first(max_users)
+    allowed = np.ones(item_count, dtype=np.bool_) if rankable is None else rankable
     scorers = {
         "popular": popular(split.train, item_count),
         "markov": markov(split.train, item_count),
         "item_knn": item_knn(split.train, item_count),
     }
-    return {name: metrics.summary(holdout_ranks(holdout, scorer)) for name, scorer in scorers.items()}
+    return {name: judge(scorer, asked, split.train, allowed) for name, scorer in scorers.items()}
 
 
 def popular(train: Interactions, item_count: int) -> Scorer:

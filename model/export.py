@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,18 +18,27 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor, nn
 
 from model import artifact
+from model.adapted import adapted_fingerprint, load_adapted, save_tuned
 from model.artifact import Manifest, ModalityManifest
 from model.config import CatalogueShape, ModalityConfig, TrainingConfig, parse_config
 from model.data.dataset import Dataset
+from model.data.media import media_of
+from model.encoders.trainable import TunedEncoder
 from model.methods.assembly import build_network
 from model.methods.registry import REGISTRY
 from model.modules.recommender import Recommender
-from model.modules.user_encoder import UserEncoder
+from model.modules.score import PrefixEncoder
 from model.runtime import open_session
 from model.train import Trained
 
 OPSET = 20
 TOLERANCE = 1e-4
+ENCODERS = "encoders"
+ENCODERS_TOLERANCE = 2e-2
+"""Relative. Stored states are fp16 and so off by up to 2^-11 of their size, which grows where the tower first takes a
+common part away that is larger than what tells items apart: up to forty times that is allowed for."""
+ENCODED_ITEMS = 8
+"""So many items are taken from the raw medium to the vector to compare."""
 DYNAMIC = torch.export.Dim.DYNAMIC
 PACKAGES = ("numpy", "onnx", "onnxruntime", "onnxscript", "safetensors", "torch")
 
@@ -46,7 +56,7 @@ class _LastPosition(nn.Module):
 
     def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
         """Takes sequences [b, s, w] and lengths [b]; returns [b, w]."""
-        encoded: Tensor = cast(UserEncoder, self.encoder).last(sequences, lengths)
+        encoded: Tensor = cast(PrefixEncoder, self.encoder).last(sequences, lengths)
         return encoded
 
 
@@ -76,11 +86,13 @@ def export_artifact(
         meta: kept in the manifest as it is; `meta["encoders"]` (modality → fingerprint) also stands at the modalities.
 
     Raises:
-        ParityError: when ONNX differs from torch by more than 1e-4 anywhere.
+        ParityError: when ONNX differs from torch by more than 1e-4 anywhere, or trained encoders read back from disk
+            give other vectors.
     """
     folder.mkdir(parents=True, exist_ok=True)
     described = np.flatnonzero(trained.rankable)
-    modalities = _modalities(trained, meta.get("encoders", {}))
+    modalities = tuple(_with_tuned(one, trained, folder) for one in _modalities(trained, meta.get("encoders", {})))
+    tuned = [artifact.encoder_file(modality) for modality in trained.encoders]
     (folder / artifact.WEIGHTS).write_bytes(safetensors_torch.save(trained.recommender.state_dict()))
     vectors = {"vectors": trained.vectors[described], "shares": trained.shares[described]}
     (folder / artifact.ITEM_VECTORS).write_bytes(safetensors_numpy.save(vectors))
@@ -89,7 +101,7 @@ def export_artifact(
     if modalities:
         parity[artifact.ITEM_TOWER] = _export_item_tower(trained, folder / artifact.ITEM_TOWER, modalities)
     _require_parity(parity)
-    files = sorted({artifact.WEIGHTS, artifact.ITEM_VECTORS, artifact.ITEM_IDS, *parity})
+    files = sorted({artifact.WEIGHTS, artifact.ITEM_VECTORS, artifact.ITEM_IDS, *parity, *tuned})
     manifest = Manifest(
         method=trained.config.method,
         hyperparameters=trained.config.hyperparameters(),
@@ -104,6 +116,8 @@ def export_artifact(
         meta={**meta, "catalogue_items": dataset.item_count},
         checksums={name: artifact.checksum(folder / name) for name in files},
     )
+    if tuned:
+        manifest = _with_encoders_checked(manifest, trained, dataset, folder)
     (folder / artifact.MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
 
@@ -124,15 +138,26 @@ def _modalities(trained: Trained, encoders: Mapping[str, str]) -> tuple[Modality
     )
 
 
+def _with_tuned(entry: ModalityManifest, trained: Trained, folder: Path) -> ModalityManifest:
+    """Returns the entry of a modality; where the encoder was trained, with the new encoder's fingerprint."""
+    tuned: TunedEncoder | None = trained.encoders.get(entry.name)
+    if tuned is None:
+        return entry
+    weights = artifact.checksum(save_tuned(tuned, folder))
+    fingerprint = adapted_fingerprint(tuned.base, trained.config.method, weights)
+    return dataclasses.replace(entry, encoder=fingerprint, base=tuned.base, spec=tuned.spec.to_dict())
+
+
 def _require_parity(parity: Mapping[str, float]) -> None:
     for name, difference in parity.items():
-        if not difference <= TOLERANCE:
-            raise ParityError(f"{name} differs from torch by {difference:.2e}, allowed are {TOLERANCE:.0e}")
+        allowed = ENCODERS_TOLERANCE if name == ENCODERS else TOLERANCE
+        if not difference <= allowed:
+            raise ParityError(f"{name} differs from torch by {difference:.2e}, allowed are {allowed:.0e}")
 
 
 def _export_user_encoder(trained: Trained, path: Path) -> float:
     """Writes the user encoder and returns its largest difference to torch over batches and lengths of all kinds."""
-    network = _LastPosition(trained.recommender.user_encoder).eval()
+    network = _LastPosition(cast(nn.Module, trained.recommender.encoding)).eval()
     longest, width = trained.config.user_encoder.max_length, trained.vectors.shape[1]
     rng = np.random.default_rng(0)
 
@@ -148,7 +173,8 @@ def _export_user_encoder(trained: Trained, path: Path) -> float:
 
 def _export_item_tower(trained: Trained, path: Path, modalities: Sequence[ModalityManifest]) -> float:
     """Writes the item tower and returns its largest difference to torch, with and without missing modalities."""
-    network = _StatesByName(REGISTRY[trained.config.method].content_tower(trained.recommender.tower)).eval()
+    content = REGISTRY[trained.config.method].content_tower(trained.recommender.tower)
+    network = _StatesByName(trained.recommender.describing(content)).eval()
     rng = np.random.default_rng(0)
 
     def example(items: int, present: NDArray[np.bool_]) -> tuple[Tensor, list[Tensor]]:
@@ -164,6 +190,25 @@ def _export_item_tower(trained: Trained, path: Path, modalities: Sequence[Modali
     whole = np.ones((9, count), np.bool_)
     masks = [whole[:1], whole, alone, ~alone, rng.random((33, count)) < 0.5]
     return _largest_difference(network, path, [example(len(mask), mask) for mask in masks])
+
+
+def _with_encoders_checked(manifest: Manifest, trained: Trained, dataset: Dataset, folder: Path) -> Manifest:
+    """Takes a few items from the raw medium to the vector by what is on disk alone, and notes the difference."""
+    described = np.flatnonzero(trained.rankable)
+    items = described[:: -(-len(described) // ENCODED_ITEMS)]
+    present = dataset.present[items]
+    feed: dict[str, NDArray[Any]] = {"present": present}
+    for column, (modality, media) in enumerate(zip(manifest.modalities, media_of(dataset), strict=True)):
+        encoder = load_adapted(folder, manifest, modality.name)
+        samples = [media.samples[row] for row in media.row_of_item[items[present[:, column]]]]
+        states = np.zeros((len(items), len(modality.layers), modality.width), np.float32)
+        states[present[:, column]] = encoder.encode(samples)[:, list(modality.layers)]
+        feed[f"states_{modality.name}"] = states
+    vectors, _ = open_session(folder / artifact.ITEM_TOWER).run(None, feed)
+    difference = np.linalg.norm(vectors - trained.vectors[items], axis=1)
+    worst = float((difference / np.linalg.norm(trained.vectors[items], axis=1)).max())
+    _require_parity({ENCODERS: worst})
+    return dataclasses.replace(manifest, parity={**manifest.parity, ENCODERS: worst})
 
 
 def _write(network: nn.Module, example: tuple[Any, ...], path: Path, names: tuple[list[str], list[str], Any]) -> None:

@@ -7,6 +7,9 @@ import math
 from dataclasses import field
 from typing import Any
 
+Needs = tuple[str, tuple[Any, ...]]
+"""Another option of the same part, and its values with which an option is read."""
+
 
 class ConfigError(ValueError):
     """A hyperparameter that does not exist or has a value outside its range."""
@@ -17,19 +20,23 @@ class ConfigError(ValueError):
         self.message = message
 
 
-def integer(default: int, low: int, high: int, *, methods: tuple[str, ...] = ()) -> Any:
+def integer(default: int, low: int, high: int, *, methods: tuple[str, ...] = (), needs: Needs | None = None) -> Any:
     """A whole number between two bounds; `methods` are those that read it, none meaning all."""
-    return field(default=default, metadata={"type": int, "low": low, "high": high, "methods": methods})
+    return field(default=default, metadata={"type": int, "low": low, "high": high, "methods": methods, "needs": needs})
 
 
-def number(default: float, low: float, high: float, *, methods: tuple[str, ...] = ()) -> Any:
+def number(
+    default: float, low: float, high: float, *, methods: tuple[str, ...] = (), needs: Needs | None = None
+) -> Any:
     """A number between two bounds."""
-    return field(default=default, metadata={"type": float, "low": low, "high": high, "methods": methods})
+    rule = {"type": float, "low": low, "high": high, "methods": methods, "needs": needs}
+    return field(default=default, metadata=rule)
 
 
-def choice(default: str, *others: str, methods: tuple[str, ...] = ()) -> Any:
+def choice(default: str, *others: str, methods: tuple[str, ...] = (), needs: Needs | None = None) -> Any:
     """One of some words."""
-    return field(default=default, metadata={"type": str, "choices": (default, *others), "methods": methods})
+    rule = {"type": str, "choices": (default, *others), "methods": methods, "needs": needs}
+    return field(default=default, metadata=rule)
 
 
 def flag(default: bool, *, methods: tuple[str, ...] = ()) -> Any:
@@ -45,6 +52,21 @@ def words(default: str, *, methods: tuple[str, ...] = ()) -> Any:
 def is_read_by(known: dataclasses.Field[Any], method: str) -> bool:
     """Whether a method reads a field."""
     return not known.metadata["methods"] or method in known.metadata["methods"]
+
+
+def require_read(part: Any) -> None:
+    """Refuses a value that nothing would read, because another option of the same part says otherwise.
+
+    Raises:
+        ConfigError: naming the option, and what it needs.
+    """
+    for known in dataclasses.fields(part):
+        needs: Needs | None = known.metadata.get("needs")
+        if needs is None or getattr(part, known.name) == known.default:
+            continue
+        other, values = needs
+        if getattr(part, other) not in values:
+            raise ConfigError(known.name, f"is read only with {other} {' or '.join(map(str, values))}")
 
 
 def validated(known: dataclasses.Field[Any], value: Any) -> Any:

@@ -3,12 +3,16 @@
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from app.context import Context, build_context
 from app.core.config import Settings
 from app.items.encoding import EncodingService
 from app.models.vectors import VectorService
 from app.training.pipeline import TrainingParts
+
+if TYPE_CHECKING:
+    from worker.encoders import DecodingPool
 
 shutting_down = threading.Event()
 """Set when the process has been asked to end: running work gives its job back."""
@@ -30,9 +34,19 @@ def worker_context() -> WorkerContext:
 
 
 @lru_cache(maxsize=1)
+def decoding_pool() -> "DecodingPool":
+    """Decodes for encoding and training; its processes start when they are first needed."""
+    from worker.encoders import DecodingPool
+
+    return DecodingPool(worker_context().base.settings)
+
+
+@lru_cache(maxsize=1)
 def encoding_service() -> EncodingService:
     """The encoders, loaded on first use and registered as those in charge."""
-    from worker.encoders import DecodingPool, load_encoders
+    from worker.device import pick_device
+    from worker.encoders import load_encoders
+    from worker.live_encoders import LiveEncoderCache
 
     base = worker_context().base
     settings = base.settings
@@ -42,8 +56,11 @@ def encoding_service() -> EncodingService:
         base.blobs,
         base.features,
         encoders=encoders,
-        decode=DecodingPool(settings).decode,
+        decode=decoding_pool().decode,
         batch=settings.encode_batch,
+        live_encoders=LiveEncoderCache(
+            base.database, base.artifacts, in_charge=encoders, device=pick_device(settings.device)
+        ).of,
     )
     service.register(base.queue)
     return service
@@ -61,6 +78,8 @@ def training_parts() -> TrainingParts:
         artifacts=base.artifacts,
         queue=base.queue,
         changes=base.changes,
-        trainer=TorchTrainer(device=pick_device(base.settings.device)),
+        trainer=TorchTrainer(device=pick_device(base.settings.device), processes=base.settings.train_processes),
+        blobs=base.blobs,
+        decode=decoding_pool().decode,
         modalities=base.settings.modalities,
     )

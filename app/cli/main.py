@@ -5,12 +5,14 @@ import sys
 import typer
 
 from app.cli.client import ClientError
+from app.cli.compare import compare
 from app.cli.imports import import_
 from app.cli.keys import keys
 from app.cli.output import notes, print_json
 from app.cli.recommend import recommend
 from app.cli.status import migrate, status
 from app.cli.train import train
+from app.cli.tune import tune
 from app.cli.up import up
 from app.core.errors import CrossanError
 
@@ -23,6 +25,8 @@ app = typer.Typer(
 app.command()(up)
 app.command("import")(import_)
 app.command()(train)
+app.command()(tune)
+app.command()(compare)
 app.command()(recommend)
 app.add_typer(keys, name="keys")
 app.command()(status)

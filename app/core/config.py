@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     encoders: Annotated[tuple[EncoderSpec, ...] | None, NoDecode] = None
     """Encoders as a JSON list; unset means the default set (`model.encoders.offline`)."""
     device: str = "auto"
+    train_processes: int = Field(default=1, ge=1, le=64)
     encode_batch: int = Field(default=32, ge=1, le=1024)
     decode_processes: int = Field(default=1, ge=1)
     decode_timeout_s: float = Field(default=60.0, gt=0)

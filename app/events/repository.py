@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import BigInteger, cast, extract, func, select, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from app.db.repository import Repository
@@ -44,6 +44,16 @@ class NewEvent:
         return microseconds(self.timestamp)
 
 
+@dataclass(frozen=True)
+class UserSequence:
+    """All events of a user in the order of time; `times_s` are whole seconds since 1970, `last` the newest exactly."""
+
+    user_id: str
+    item_ids: Sequence[str]
+    times_s: Sequence[int]
+    last: datetime
+
+
 def microseconds(time: datetime) -> int:
     """Whole microseconds since 1970."""
     return int(time.timestamp()) * 1_000_000 + time.microsecond
@@ -80,14 +90,19 @@ class EventRepository(Repository):
         query = select(func.coalesce(func.max(EventRow.id), 0)).where(EventRow.project_id == self.project)
         return self.session.scalars(query).one()
 
-    def sequences(self, *, until: int, fetch: int = 500) -> Iterator[tuple[str, Sequence[str], datetime]]:
-        """Every user's item ids in the order of time, and the time of the last; of events numbered up to `until`."""
-        items = func.array_agg(aggregate_order_by(EventRow.item_id, EventRow.timestamp, EventRow.id))
+    def sequences(self, *, until: int, fetch: int = 500) -> Iterator[UserSequence]:
+        """Every user's events numbered up to `until`."""
+        seconds = cast(func.floor(extract("epoch", EventRow.timestamp)), BigInteger)
+        items, times = (
+            func.array_agg(aggregate_order_by(column, EventRow.timestamp, EventRow.id))
+            for column in (EventRow.item_id, seconds)
+        )
         query = (
-            select(EventRow.user_id, items, func.max(EventRow.timestamp))
+            select(EventRow.user_id, items, times, func.max(EventRow.timestamp))
             .where(EventRow.project_id == self.project, EventRow.id <= until)
             .group_by(EventRow.user_id)
             .order_by(EventRow.user_id)
             .execution_options(yield_per=fetch)
         )
-        yield from self.session.execute(query)
+        for user_id, item_ids, times_s, last in self.session.execute(query):
+            yield UserSequence(user_id, item_ids, times_s, last)

@@ -10,6 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.core.jobs import JobKind
+from app.core.types import ProjectId, VersionId
 from app.db.session import Database
 from app.items.encoding_repository import Claim, EncodingRepository, register_encoder
 from app.jobs.run import JobRun
@@ -64,7 +65,27 @@ class FrozenEncoder(Protocol):
         """Raise if not even the encoder's own example goes through."""
 
 
+@dataclass(frozen=True)
+class LiveEncoders:
+    """The encoders that a project's live version has changed, and which version that is."""
+
+    version: VersionId
+    encoders: Sequence[FrozenEncoder]
+
+
+LiveEncodersOf = Callable[[ProjectId], LiveEncoders | None]
+"""None when the live version reads the states of the encoders in charge."""
+
 Decoder = Callable[[EncoderSpec, Sequence[bytes]], Sequence[Sample | MediaError]]
+
+
+class Settle(Protocol):
+    """What follows from finished contents, in the same transaction."""
+
+    def __call__(
+        self, work: EncodingRepository, modality: str, fingerprint: str, /, *, contents: Sequence[str]
+    ) -> None:
+        """Carry it over to media and items."""
 
 
 class EncodingService:
@@ -76,6 +97,8 @@ class EncodingService:
         features: takes the hidden states.
         encoders: the frozen models, by modality.
         decode: bytes to samples, safe against hostile input.
+        batch: contents at once, at most.
+        live_encoders: of a project, which encode what its live version has no vector for.
     """
 
     def __init__(
@@ -87,6 +110,7 @@ class EncodingService:
         encoders: Mapping[str, FrozenEncoder],
         decode: Decoder,
         batch: int,
+        live_encoders: LiveEncodersOf = lambda project: None,
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -94,6 +118,7 @@ class EncodingService:
         self._encoders = encoders
         self._decode = decode
         self._batch = batch
+        self._live_encoders = live_encoders
 
     def register(self, queue: JobQueue) -> None:
         """Put these encoders in charge; after a change of encoder everything of its modality is encoded anew."""
@@ -117,6 +142,7 @@ class EncodingService:
         Raises:
             JobStopped: when the job shall leave off; finished batches stay.
         """
+        live = self._live_encoders(run.project)
         for encoder in self._encoders.values():
             with self._database.transaction() as transaction:
                 work = EncodingRepository(transaction, run.project)
@@ -128,7 +154,12 @@ class EncodingService:
         while advanced:
             advanced = False
             for encoder in self._encoders.values():
-                count = self._encode_batch(run, encoder)
+                count = self._encode_batch(run, encoder, EncodingRepository.settle)
+                if count:
+                    done, advanced = done + count, True
+                    after_batch()
+            for encoder in self._planned_live(run, live):
+                count = self._encode_batch(run, encoder, EncodingRepository.want_vectors)
                 if count:
                     done, advanced = done + count, True
                     after_batch()
@@ -143,7 +174,17 @@ class EncodingService:
                 JobService(transaction, queue).ensure_waiting(run.project, JobKind.ENCODE)
             run.finish(transaction, {"contents": progress.contents})
 
-    def _encode_batch(self, run: JobRun, encoder: FrozenEncoder) -> int:
+    def _planned_live(self, run: JobRun, live: LiveEncoders | None) -> Sequence[FrozenEncoder]:
+        """The live version's own encoders, after listing what that version has no vector for."""
+        if live is None:
+            return []
+        with self._database.transaction() as transaction:
+            work = EncodingRepository(transaction, run.project)
+            for encoder in live.encoders:
+                work.plan_for_version(encoder.spec.modality, encoder.fingerprint, version=live.version)
+        return live.encoders
+
+    def _encode_batch(self, run: JobRun, encoder: FrozenEncoder, settle: Settle) -> int:
         run.check()
         with self._database.transaction() as transaction:
             work = EncodingRepository(transaction, run.project)
@@ -155,7 +196,7 @@ class EncodingService:
         if claims:
             try:
                 encoded, failed = self._run_encoder(run, encoder, claims)
-                self._store(run, encoder, encoded=encoded, failed=failed)
+                self._store(run, encoder, encoded=encoded, failed=failed, settle=settle)
             except Exception:
                 # Not the content's fault (a full disk, a lost device): it must not count as an attempt.
                 with self._database.transaction() as transaction:
@@ -203,6 +244,7 @@ class EncodingService:
         *,
         encoded: Mapping[Claim, NDArray[np.float16]],
         failed: Mapping[Claim, str],
+        settle: Settle,
     ) -> None:
         shard = (
             self._features.write(run.project, encoder.fingerprint, np.stack(list(encoded.values()))) if encoded else ""
@@ -215,7 +257,7 @@ class EncodingService:
                 log.info("media failed", project=run.project, content=claim.content_hash, reason=reason)
                 work.fail(claim, reason)
             done = [claim.content_hash for claim in (*encoded, *failed)]
-            work.settle(encoder.spec.modality, encoder.fingerprint, contents=done)
+            settle(work, encoder.spec.modality, encoder.fingerprint, contents=done)
 
 
 def _encode(

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, exists, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.types import JobState, MediaState, ProjectId
+from app.core.types import JobState, MediaState, ProjectId, VersionId
 from app.db.repository import Repository
 from app.db.session import Transaction
 from app.db.tables import EncoderRow, HiddenStatesRow, ItemRow, JobRow, MediaRow
@@ -69,6 +69,18 @@ WHERE items.id = news.item_pk AND items.deleted_at IS NULL
 """)
 
 
+_PLAN_FOR_VERSION = text("""
+INSERT INTO hidden_states (project_id, content_hash, modality, fingerprint)
+SELECT DISTINCT media.project_id, media.content_hash, media.modality, :fingerprint
+FROM media
+    JOIN items ON items.id = media.item_pk AND items.deleted_at IS NULL AND items.content_key IS NOT NULL
+    LEFT JOIN item_vectors ON item_vectors.item_pk = items.id AND item_vectors.version_id = :version
+WHERE media.project_id = :project AND media.modality = :modality AND media.state = 'encoded'
+    AND item_vectors.content_key IS DISTINCT FROM items.content_key
+ON CONFLICT (project_id, content_hash, fingerprint) DO NOTHING
+""")
+
+
 class EncodingRepository(Repository):
     """The work list of one project."""
 
@@ -95,6 +107,16 @@ class EncodingRepository(Repository):
                 set_={"state": MediaState.PENDING, "error": None, "attempts": 0},
                 where=HiddenStatesRow.state == MediaState.FAILED,
             )
+        )
+
+    def plan_for_version(self, modality: str, fingerprint: str, *, version: VersionId) -> None:
+        """List the contents of items without a vector of their present contents under a version, once.
+
+        What has failed under this encoder stays failed: the states of the media are the business of those in charge.
+        """
+        self.session.execute(
+            _PLAN_FOR_VERSION,
+            {"project": self.project, "modality": modality, "fingerprint": fingerprint, "version": version},
         )
 
     def claim(self, fingerprint: str, *, job: UUID, limit: int) -> Sequence[Claim]:
@@ -171,6 +193,17 @@ class EncodingRepository(Repository):
                 execution_options={"synchronize_session": False},
             )
             self.refresh(pks)
+
+    def want_vectors(self, modality: str, fingerprint: str, *, contents: Sequence[str]) -> None:
+        """Have items with these contents looked at: there may be new states for their vector."""
+        having = select(MediaRow.item_pk).where(
+            MediaRow.project_id == self.project, MediaRow.modality == modality, MediaRow.content_hash.in_(contents)
+        )
+        wanted = (ItemRow.id.in_(having), ItemRow.content_key.is_not(None), ItemRow.deleted_at.is_(None))
+        pks = list(
+            self.session.scalars(select(ItemRow.id).where(*wanted).order_by(ItemRow.id).with_for_update(key_share=True))
+        )
+        self.session.execute(update(ItemRow).where(ItemRow.id.in_(pks)).values(needs_vector=True))
 
     def refresh(self, pks: Sequence[int]) -> None:
         """Derive the state of items, which the caller has locked, from their media; without any they stay pending."""

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text
 
 from app.core.jobs import JobKind
 from app.core.types import JobState, MediaState, ProjectId
@@ -11,8 +11,19 @@ from app.db.tables import ItemRow, JobRow, MediaRow, ProjectRow
 from app.jobs.service import JobService
 from app.stores.queue import JobQueue
 
+_PENDING_UNDER_LIVE_ENCODERS = """EXISTS (
+    SELECT FROM model_versions, jsonb_array_elements(model_versions.manifest -> 'modalities') AS entry, hidden_states
+    WHERE model_versions.id = projects.live_version_id AND entry ->> 'base' <> ''
+        AND hidden_states.project_id = projects.id AND hidden_states.fingerprint = entry ->> 'encoder'
+        AND hidden_states.state = 'pending'
+)"""
+"""Contents that the live version's own encoders have not seen yet."""
+
 _WAITING: dict[JobKind, ColumnElement[bool]] = {
-    JobKind.ENCODE: exists().where(MediaRow.project_id == ProjectRow.id, MediaRow.state == MediaState.PENDING),
+    JobKind.ENCODE: or_(
+        exists().where(MediaRow.project_id == ProjectRow.id, MediaRow.state == MediaState.PENDING),
+        text(_PENDING_UNDER_LIVE_ENCODERS),
+    ),
     JobKind.INDEX: and_(
         ProjectRow.live_version_id.is_not(None),
         exists().where(ItemRow.project_id == ProjectRow.id, ItemRow.needs_vector),

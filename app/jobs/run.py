@@ -75,6 +75,11 @@ class JobRun:
         """Whether the work shall leave off: cancelled, taken away, or the process ends."""
         return self._cancelled.is_set() or self._lost.is_set() or self._shutting_down.is_set()
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody wants the work any more."""
+        return self._cancelled.is_set()
+
     def check(self) -> None:
         """Raise JobStopped if the work shall leave off."""
         if self.should_stop():

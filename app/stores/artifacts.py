@@ -29,6 +29,12 @@ class ArtifactStore:
         folder.mkdir(parents=True)
         return folder
 
+    def kept_folder(self, project: ProjectId, name: str) -> Path:
+        """A scratch folder that whoever asks by the same name gets again; it is to be discarded in the end."""
+        folder = self._root / str(project) / f".partial-{name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def discard(self, folder: Path) -> None:
         """Remove a scratch folder; nothing if it has been published."""
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,6 +14,7 @@ from app.db.tables import EncoderRow
 from app.events.repository import EventRepository
 from app.models.repository import StatesLocation
 from app.stores.features import FeatureStore
+from app.training.media import MediaSource, with_media
 from app.training.repository import CutItem, CutRepository
 from model.data.dataset import Dataset, FeatureTable, Interactions, interactions_of
 
@@ -32,7 +33,13 @@ class DataCut:
 
 
 def read_cut(
-    database: Database, features: FeatureStore, project: ProjectId, *, modalities: Sequence[str], scratch: Path
+    database: Database,
+    features: FeatureStore,
+    project: ProjectId,
+    *,
+    modalities: Sequence[str],
+    scratch: Path,
+    media: MediaSource | None = None,
 ) -> DataCut:
     """Everything of a project as of now.
 
@@ -42,12 +49,15 @@ def read_cut(
         project: whose.
         modalities: in the order the network shall have them.
         scratch: folder for the memory-mapped files; it has to outlive the dataset.
+        media: where the media are read from, if they are wanted too.
     """
     with database.transaction() as transaction:
         cut = CutRepository(transaction, project)
         items = cut.items()
         encoders = {encoder.modality: encoder for encoder in cut.encoders()}
         located = {name: cut.states(encoders[name]) for name in modalities if name in encoders}
+        wanted = [name for name in located if media and media.wants(name)]
+        contents = {name: (encoders[name], cut.contents(encoders[name])) for name in wanted}
         row_of = {item.item_id: row for row, item in enumerate(items)}
         events = EventRepository(transaction, project)
         until = events.newest_number()
@@ -59,6 +69,8 @@ def read_cut(
         if states
     ]
     dataset = Dataset(item_count=len(items), features=tables, interactions=interactions)
+    if media:
+        dataset = with_media(dataset, media, project, contents=contents, rows=rows, scratch=scratch)
     summary = {
         "items": len(items),
         "users": len(interactions),
@@ -75,13 +87,19 @@ def _interactions(
     events: EventRepository, row_of: Mapping[str, int], until: int
 ) -> tuple[Interactions, datetime | None]:
     histories: list[list[int]] = []
+    times: list[list[int]] = []
     newest: datetime | None = None
-    for _, item_ids, last in events.sequences(until=until):
-        history = [row for item_id in item_ids if (row := row_of.get(item_id)) is not None]
-        if history:
-            histories.append(history)
-            newest = max(newest or last, last)
-    return interactions_of(histories), newest
+    for user in events.sequences(until=until):
+        known = [
+            (row, second)
+            for item_id, second in zip(user.item_ids, user.times_s, strict=True)
+            if (row := row_of.get(item_id)) is not None
+        ]
+        if known:
+            histories.append([row for row, _ in known])
+            times.append([second for _, second in known])
+            newest = max(newest or user.last, user.last)
+    return interactions_of(histories, times), newest
 
 
 def _table(

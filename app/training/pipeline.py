@@ -2,34 +2,52 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from app.core.types import Promotion, VersionId
 from app.db.session import Database
-from app.jobs.run import JobRun
+from app.items.encoding import Decoder
+from app.jobs.run import JobRun, JobStopped
 from app.jobs.service import JobService
 from app.models.repository import ModelRepository, NewVector
 from app.models.service import ModelService
 from app.stores.artifacts import ArtifactStore
+from app.stores.blobs import BlobStore
 from app.stores.changes import ChangeFeed
 from app.stores.features import FeatureStore
 from app.stores.queue import JobQueue
 from app.training.cut import DataCut, read_cut
+from app.training.media import MediaSource
 from model.artifact import ArtifactError, Manifest, load_item_vectors, load_manifest
-from model.config import TrainingConfig, parse_config
+from model.config import TrainingConfig, needs_media, parse_config
 from model.data.dataset import Dataset, Interactions
-from model.data.splits import leave_one_out
+from model.data.splits import SPLITS
 from model.evaluation.artifact import evaluate_artifact
 
 log = structlog.get_logger(__name__)
 
 COMPARED_BY = "ndcg10"
 """A version is at least as good as another if its validation NDCG@10 is."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a training writes.
+
+    Attributes:
+        artifact: the version, complete in the end.
+        kept: what outlives a killed worker, and is there again in the job's next attempt.
+    """
+
+    artifact: Path
+    kept: Path
 
 
 class Trainer(Protocol):
@@ -39,14 +57,14 @@ class Trainer(Protocol):
         self,
         dataset: Dataset,
         config: TrainingConfig,
-        folder: Path,
+        folders: Folders,
         *,
         item_ids: Sequence[str],
         meta: Mapping[str, Any],
         on_progress: Callable[[Mapping[str, Any]], None],
         should_stop: Callable[[], bool],
     ) -> Manifest:
-        """Leave a complete, checked artifact in `folder`; raises JobStopped or TrainingFailed."""
+        """Leave a complete, checked artifact; raises JobStopped or TrainingFailed."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +77,8 @@ class TrainingParts:
     queue: JobQueue
     changes: ChangeFeed
     trainer: Trainer
+    blobs: BlobStore
+    decode: Decoder
     modalities: tuple[str, ...]
 
 
@@ -68,6 +88,7 @@ class TrainingPipeline:
     def __init__(self, parts: TrainingParts, run: JobRun) -> None:
         self._parts = parts
         self._run = run
+        self._config = parse_config(run.payload["method"], run.payload["hyperparameters"])
         self._cut: Mapping[str, Any] | None = None
 
     def train(self) -> None:
@@ -77,27 +98,56 @@ class TrainingPipeline:
         scratch = parts.artifacts.new_folder(project)
         try:
             self._show(stage="reading")
-            cut = read_cut(parts.database, parts.features, project, modalities=parts.modalities, scratch=scratch)
+            cut = self._read(scratch)
             self._cut = cut.summary
-            manifest = self._fit(cut, folder)
-            self._show(stage="comparing")
-            promote, live_metrics = self._compare(cut, manifest)
-            self._show(stage="publishing")
-            self._publish(cut, folder, manifest, promote=promote, live_metrics=live_metrics)
+            with self._kept() as kept:
+                manifest = self._fit(cut, Folders(folder, kept))
+                self._show(stage="comparing")
+                promote, live_metrics = self._compare(cut, manifest)
+                self._show(stage="publishing")
+                self._publish(cut, folder, manifest, promote=promote, live_metrics=live_metrics)
         finally:
             parts.artifacts.discard(folder)
             parts.artifacts.discard(scratch)
+
+    @contextmanager
+    def _kept(self) -> Iterator[Path]:
+        """The folder that the job's attempts share; it goes when the job ends, and stays when another one follows."""
+        artifacts = self._parts.artifacts
+        folder = artifacts.kept_folder(self._run.project, str(self._run.id))
+        over = True
+        try:
+            yield folder
+        except (JobStopped, OperationalError):
+            over = self._run.cancelled
+            raise
+        finally:
+            if over:
+                artifacts.discard(folder)
 
     def _show(self, **progress: Any) -> None:
         self._run.check()
         self._run.record_progress({**progress, "data_cut": self._cut})
 
-    def _fit(self, cut: DataCut, folder: Path) -> Manifest:
+    def _read(self, scratch: Path) -> DataCut:
+        """The data, with decoded media where the method runs the encoders."""
+        parts = self._parts
+        source = MediaSource(parts.blobs, parts.decode, self._run.check, self._config.tower.wanted_modalities)
+        return read_cut(
+            parts.database,
+            parts.features,
+            self._run.project,
+            modalities=parts.modalities,
+            scratch=scratch,
+            media=source if needs_media(self._config) else None,
+        )
+
+    def _fit(self, cut: DataCut, folders: Folders) -> Manifest:
         self._show(stage="training")
         return self._parts.trainer.train(
             cut.dataset,
-            parse_config(self._run.payload["method"], self._run.payload["hyperparameters"]),
-            folder,
+            self._config,
+            folders,
             item_ids=[item.item_id for item in cut.items],
             meta={"data_cut": dict(cut.summary), "encoders": dict(cut.encoders), "training": str(self._run.id)},
             on_progress=lambda progress: self._show(stage="training", **progress),
@@ -116,7 +166,7 @@ class TrainingPipeline:
             found = evaluate_artifact(
                 folder,
                 _readable_by(load_manifest(folder), cut),
-                leave_one_out(_asked_about(manifest, cut)).validation,
+                SPLITS[self._config.optimisation.split](_asked_about(manifest, self._config, cut)).validation,
                 item_ids=[item.item_id for item in cut.items],
             )
         except ArtifactError as error:
@@ -158,12 +208,12 @@ class TrainingPipeline:
             self._run.finish(transaction, result)
 
 
-def _asked_about(manifest: Manifest, cut: DataCut) -> Interactions:
+def _asked_about(manifest: Manifest, config: TrainingConfig, cut: DataCut) -> Interactions:
     """The events that the new version was judged by: those of items that it can describe."""
     events = cut.dataset.interactions
     if not manifest.modalities:
         return events
-    described = np.any(cut.dataset.present, axis=1)
+    described = np.any(cut.dataset.only(config.tower.modalities).present, axis=1)
     return events.keep(np.asarray(described)[events.items])
 
 

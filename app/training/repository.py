@@ -20,6 +20,14 @@ class CutItem:
     content_key: str
 
 
+@dataclass(frozen=True)
+class ItemContent:
+    """Which bytes an item has of one modality."""
+
+    item_pk: int
+    content_hash: str
+
+
 class CutRepository(Repository):
     """Items and hidden states of one project."""
 
@@ -35,6 +43,25 @@ class CutRepository(Repository):
     def encoders(self) -> Sequence[EncoderRow]:
         """The encoders in charge."""
         return self.session.scalars(select(EncoderRow)).all()
+
+    def contents(self, encoder: EncoderRow) -> Sequence[ItemContent]:
+        """The contents of one modality that its encoder has encoded."""
+        query = (
+            select(MediaRow.item_pk, MediaRow.content_hash)
+            .join(
+                HiddenStatesRow,
+                (HiddenStatesRow.project_id == MediaRow.project_id)
+                & (HiddenStatesRow.content_hash == MediaRow.content_hash)
+                & (HiddenStatesRow.fingerprint == encoder.fingerprint),
+            )
+            .where(
+                MediaRow.project_id == self.project,
+                MediaRow.modality == encoder.modality,
+                HiddenStatesRow.state == MediaState.ENCODED,
+            )
+            .order_by(MediaRow.item_pk)
+        )
+        return [ItemContent(*row) for row in self.session.execute(query)]
 
     def states(self, encoder: EncoderRow) -> Sequence[StatesLocation]:
         """Where the states of one modality lie, ordered by shard."""

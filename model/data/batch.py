@@ -29,6 +29,21 @@ class Batch:
     targets: NDArray[np.int64]
     lengths: NDArray[np.int64]
 
+    @property
+    def target_count(self) -> int:
+        """How many targets there are."""
+        return int(self.lengths.sum())
+
+    def items(self) -> NDArray[np.int64]:
+        """Returns the different items, ascending."""
+        found = np.unique(np.concatenate([self.inputs, self.targets]))
+        return found[found >= 0]
+
+    def share(self, rank: int, count: int) -> Batch:
+        """Returns every `count`-th row, from `rank` on."""
+        rows = slice(rank, None, count)
+        return Batch(self.inputs[rows], self.targets[rows], self.lengths[rows])
+
 
 def right_aligned(interactions: Interactions, ends: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Returns int64 [b, max(lengths)]: the `lengths[b]` events before position `ends[b]`, last one on the right."""
@@ -64,14 +79,32 @@ def window_ends(
     return interactions.offsets[1:][user] - before, np.minimum(targets[user] - before, max_length)
 
 
+def newest_ends(
+    interactions: Interactions, max_length: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Takes the last `max_length` targets of every user, so that older events are never learned from.
+
+    That is what SASRec (Kang and McAuley, 2018) and its reimplementations do; the same windows in every epoch.
+
+    Returns:
+        The position after each window's last target and the number of its inputs, int64 [users with two events] each.
+    """
+    users = np.flatnonzero(interactions.lengths > 1)
+    return interactions.offsets[1:][users], np.minimum(interactions.lengths[users] - 1, max_length)
+
+
+WINDOWS = {"all": window_ends, "last": newest_ends}
+"""What an epoch goes through, by name."""
+
+
 def training_batches(
-    interactions: Interactions, batch_size: int, max_length: int, rng: np.random.Generator
+    interactions: Interactions, batch_size: int, max_length: int, rng: np.random.Generator, *, windows: str = "all"
 ) -> Iterator[Batch]:
     """Yields one epoch of shuffled windows in batches of at most `batch_size`.
 
     Little data is cut into smaller batches, so that an epoch has sixteen steps or batches of eight.
     """
-    ends, lengths = window_ends(interactions, max_length, rng)
+    ends, lengths = WINDOWS[windows](interactions, max_length, rng)
     order = rng.permutation(len(ends))
     size = min(batch_size, max(len(order) // LEAST_STEPS, LEAST_ROWS))
     for start in range(0, len(order), size):

@@ -37,7 +37,8 @@ class WhisperTower(nn.Module):
     def forward(self, input_features: Tensor, **arguments: Any) -> Any:
         """input_features [b, mels, frames] -> the encoder's output over t = frames / stride positions."""
         length = input_features.shape[-1] // self.stride
-        self.encoder.embed_positions = nn.Embedding(length, self.positions.shape[1], _weight=self.positions[:length])
+        positions = nn.Embedding(length, self.positions.shape[1], _weight=self.positions[:length])
+        self.encoder.embed_positions = positions.requires_grad_(False)
         self.encoder.config.max_source_positions = length
         return self.encoder(input_features, **arguments)
 
@@ -171,19 +172,20 @@ ARCHITECTURES: Mapping[str, tuple[Architecture, FrontendOf]] = {
 """By model_type; an unknown one is refused, since nothing says what its input is."""
 
 
-def load(spec: EncoderSpec, folder: Path) -> Parts:
+def load(spec: EncoderSpec, folder: Path, dtype: torch.dtype = torch.float32) -> Parts:
     """Loads an audio encoder.
 
     Args:
         spec: its options.
         folder: a Hugging Face folder with a feature extractor config.
+        dtype: of the weights.
 
     Raises:
         EncoderError: the folder cannot be used, or is of another sample rate.
     """
     known = {name: architecture for name, (architecture, _) in ARCHITECTURES.items()}
     architecture = architecture_of(folder, known, None)
-    network = architecture.network(folder)
+    network = architecture.network(folder, dtype)
     _, frontend_of = ARCHITECTURES[network.config.model_type]
     return Parts(
         frontend=frontend_of(_extractor(spec, folder), network.config),
@@ -191,6 +193,7 @@ def load(spec: EncoderSpec, folder: Path) -> Parts:
         tower=architecture.tower(network),
         example=np.zeros(round(spec.seconds * spec.sample_rate), np.float32),
         arguments=architecture.arguments,
+        layers=spec.layers,
     )
 
 

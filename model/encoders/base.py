@@ -11,13 +11,16 @@ from torch import Tensor
 
 from model.encoders import audio, image, text, video
 from model.encoders.decode import Sample
-from model.encoders.parts import Batch, EncoderError, Parts
+from model.encoders.parts import Batch, EncoderError, Frontend, Parts
 from model.encoders.source import fingerprint, locate
 from model.encoders.spec import EncoderSpec
 
-__all__ = ["Encoder", "EncoderError", "NonFiniteStates", "load_encoder"]
+__all__ = ["Encoder", "EncoderError", "NonFiniteStates", "batched", "load_encoder"]
 
-LOADERS: Mapping[str, Callable[[EncoderSpec, Path], Parts]] = {
+Loader = Callable[[EncoderSpec, Path, torch.dtype], Parts]
+"""Loads the parts of an encoder from a folder, with weights of the given type."""
+
+LOADERS: Mapping[str, Loader] = {
     "text": text.load,
     "image": image.load,
     "audio": audio.load,
@@ -44,7 +47,7 @@ class Encoder:
     Attributes:
         spec: what it was loaded from.
         fingerprint: sha256 (hex) of what decides its output; the same wherever its files lie.
-        layers: stored states of a sample: one after each layer, and one before the first.
+        layers: stored states of a sample: one after each layer and one before the first, or those that the spec lists.
         width: of one state.
     """
 
@@ -65,6 +68,7 @@ class Encoder:
         self._parts = parts
         self._device = torch.device(device)
         self._tower = parts.tower.to(self._device).eval()
+        self._dtype = weights_dtype(spec, device)
         self._example = parts.example
         try:
             _, self.layers, self.width = self.encode([self._example]).shape
@@ -78,7 +82,8 @@ class Encoder:
             samples: in any order and of any lengths; they are batched by length here.
 
         Returns:
-            float16 [n, layers, width], in the order of the samples; layer 0 is the embedding layer.
+            float16 [n, layers, width], in the order of the samples; unless the spec lists layers, layer 0 is the
+            embedding layer.
 
         Raises:
             NonFiniteStates: some states are not finite in float16.
@@ -88,7 +93,7 @@ class Encoder:
             return np.empty((0, self.layers, self.width), np.float16)
         rows: list[int] = []
         blocks: list[np.ndarray] = []
-        for batch_rows in self._batches(samples):
+        for batch_rows in batched(self._parts.frontend, samples, self.spec.batch_size):
             rows.extend(batch_rows)
             blocks.append(self._forward(self._parts.frontend([samples[row] for row in batch_rows])))
         states = np.empty((len(samples), *blocks[0].shape[1:]), np.float16)
@@ -105,34 +110,46 @@ class Encoder:
         """
         self.encode([self._example])
 
-    def _batches(self, samples: Sequence[Sample]) -> Iterator[list[int]]:
-        """Yields the positions of each batch: of one bucket, like lengths together."""
-        frontend = self._parts.frontend
-        keys = [(frontend.bucket(sample), frontend.size(sample)) for sample in samples]
-        batch: list[int] = []
-        for row in sorted(range(len(samples)), key=keys.__getitem__):
-            if batch and (len(batch) == self.spec.batch_size or keys[row][0] != keys[batch[0]][0]):
-                yield batch
-                batch = []
-            batch.append(row)
-        yield batch
-
     @torch.inference_mode()
     def _forward(self, batch: Batch) -> np.ndarray:
         """One forward pass: b * views rows in, float16 [b, layers, width] out."""
-        inputs = {name: tensor.to(self._device) for name, tensor in batch.inputs.items()}
+        inputs = {name: self._placed(tensor) for name, tensor in batch.inputs.items()}
         mask = None if batch.mask is None else batch.mask.to(self._device)
-        with torch.autocast(self._device.type, _DTYPES[self.spec.dtype], enabled=self._autocasts()):
-            output = self._tower(**inputs, **self._parts.arguments, output_hidden_states=True)
-        states = _stack([self._parts.pool(hidden.float(), mask) for hidden in output.hidden_states])
+        output = self._tower(**inputs, **self._parts.arguments, output_hidden_states=True)
+        stored = self._parts.stored(output.hidden_states)
+        states = _stack([self._parts.pool(hidden.float(), mask) for hidden in stored])
         by_sample = states.reshape(-1, self._parts.views, *states.shape[1:]).mean(dim=1)
         return np.asarray(by_sample.half().cpu())
 
-    def _autocasts(self) -> bool:
-        return self._device.type == "cuda" and self.spec.dtype != "float32"
+    def _placed(self, tensor: Tensor) -> Tensor:
+        """Brings an input to the device, and its fractions to the precision of the weights."""
+        return tensor.to(self._device, self._dtype if tensor.is_floating_point() else None)
+
+
+def batched(frontend: Frontend, samples: Sequence[Sample], size: int) -> Iterator[list[int]]:
+    """Yields the positions of each batch of at most `size` samples: of one bucket, like lengths together."""
+    keys = [(frontend.bucket(sample), frontend.size(sample)) for sample in samples]
+    batch: list[int] = []
+    for row in sorted(range(len(samples)), key=keys.__getitem__):
+        if batch and (len(batch) == size or keys[row][0] != keys[batch[0]][0]):
+            yield batch
+            batch = []
+        batch.append(row)
+    yield batch
 
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def weights_dtype(spec: EncoderSpec, device: str) -> torch.dtype:
+    """Returns the type in which an encoder's weights are loaded and used on a device.
+
+    Args:
+        spec: names it.
+        device: of torch; a CPU has no fast float16 and takes float32 for it.
+    """
+    on_cpu = torch.device(device).type == "cpu"
+    return torch.float32 if on_cpu and spec.dtype == "float16" else _DTYPES[spec.dtype]
 
 
 def _stack(pooled: Sequence[Tensor]) -> Tensor:
@@ -161,4 +178,5 @@ def load_encoder(spec: EncoderSpec, device: str = "cpu") -> Encoder:
         EncoderError: they cannot be used as the spec asks.
     """
     source = locate(spec)
-    return Encoder(spec, fingerprint(spec, source), LOADERS[spec.loader](spec, source.folder), device)
+    parts = LOADERS[spec.loader](spec, source.folder, weights_dtype(spec, device))
+    return Encoder(spec, fingerprint(spec, source), parts, device)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from transformers import AutoImageProcessor, CLIPVisionModel, SiglipVisionModel
 
 from model.encoders.decode import Sample
@@ -68,18 +69,19 @@ class ImageFrontend:
         return Batch({"pixel_values": pixels})
 
 
-def load(spec: EncoderSpec, folder: Path) -> Parts:
+def load(spec: EncoderSpec, folder: Path, dtype: torch.dtype = torch.float32) -> Parts:
     """Loads an image encoder.
 
     Args:
         spec: its options.
         folder: a Hugging Face folder with a preprocessor config.
+        dtype: of the weights.
 
     Raises:
         EncoderError: the folder cannot be used.
     """
     architecture = architecture_of(folder, ARCHITECTURES, _UNKNOWN)
-    network = architecture.network(folder)
+    network = architecture.network(folder, dtype)
     processor = image_processor(folder)
     return Parts(
         tower=architecture.tower(network),
@@ -87,6 +89,7 @@ def load(spec: EncoderSpec, folder: Path) -> Parts:
         pool=architecture.pool(spec, network.config),
         example=np.zeros((64, 64, 3), np.uint8),
         arguments=architecture.arguments,
+        layers=spec.layers,
     )
 
 

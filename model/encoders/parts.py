@@ -78,10 +78,10 @@ def first_pool(hidden: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def last_pool(hidden: Tensor, mask: Tensor | None) -> Tensor:
-    """Takes the last real position of right-padded rows: [b, t, d], mask [b, t] -> [b, d]."""
+    """Takes the last real position, on whichever side the padding is: [b, t, d], mask [b, t] -> [b, d]."""
     if mask is None:
         return hidden[:, -1]
-    last = mask.sum(dim=1) - 1
+    last = (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(dim=1)
     return hidden[torch.arange(hidden.shape[0], device=hidden.device), last]
 
 
@@ -93,8 +93,10 @@ class Parts:
         tower: the frozen network; its output has `hidden_states`.
         frontend: makes its batches.
         pool: pools one layer's hidden state.
-        views: how many rows of the tower's batch belong to one sample; their pooled states are averaged.
         example: a sample that exercises the longest input.
+        arguments: further arguments of the tower's forward.
+        views: how many rows of the tower's batch belong to one sample; their pooled states are averaged.
+        layers: which of its hidden states are stored, as in `EncoderSpec`; None for all.
     """
 
     tower: nn.Module
@@ -103,6 +105,35 @@ class Parts:
     example: Sample
     arguments: Mapping[str, Any] = field(default_factory=dict)
     views: int = 1
+    layers: tuple[int, ...] | None = None
+
+    def stored(self, hidden_states: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Returns those of a tower's hidden states that are stored.
+
+        Raises:
+            EncoderError: the tower has no such layers.
+        """
+        if self.layers is None:
+            return hidden_states
+        return [hidden_states[layer] for layer in resolve_layers(self.layers, len(hidden_states))]
+
+
+def resolve_layers(layers: Sequence[int], count: int) -> list[int]:
+    """Returns the numbers of the hidden states to store, counted from the embeddings.
+
+    Args:
+        layers: as in `EncoderSpec`; negative ones count from the end.
+        count: hidden states that there are.
+
+    Raises:
+        EncoderError: some are not there, or they do not ascend.
+    """
+    if not all(-count <= layer < count for layer in layers):
+        raise EncoderError(f"layers: {list(layers)} of {count} hidden states, which are {-count}..{count - 1}")
+    places = [layer % count for layer in layers]
+    if places != sorted(set(places)):
+        raise EncoderError(f"layers: {list(layers)} of {count} hidden states are {places}, which do not ascend")
+    return places
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +174,12 @@ class Architecture:
         pools: dict[str, Pool] = {"mean": MeanPool(self.skip(config)), "cls": first_pool, "last": last_pool}
         return pools[name]
 
-    def network(self, folder: Path) -> Any:
-        """Loads the network, in float32 and in evaluation mode.
+    def network(self, folder: Path, dtype: torch.dtype = torch.float32) -> Any:
+        """Loads the network, in evaluation mode.
 
         Args:
             folder: a Hugging Face folder.
+            dtype: of its weights; in half precision only half the memory is ever needed.
 
         Raises:
             EncoderError: the folder lacks weights that the hidden states depend on, or cannot be read.
@@ -156,7 +188,7 @@ class Architecture:
         _LOGGING.set_verbosity_error()
         try:
             network, report = self.load.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+                folder, dtype=dtype, use_safetensors=True, output_loading_info=True
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise EncoderError(f"{folder} cannot be loaded: {error}") from error

@@ -5,15 +5,19 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 LOADERS: Mapping[str, frozenset[str]] = {
-    "text": frozenset({"pooling", "dtype", "max_tokens", "prefix"}),
-    "image": frozenset({"pooling", "dtype", "image_size"}),
-    "audio": frozenset({"pooling", "dtype", "sample_rate", "seconds"}),
-    "video": frozenset({"pooling", "dtype", "image_size", "frames"}),
-    "frames": frozenset({"pooling", "dtype", "image_size", "frames"}),
+    "text": frozenset({"pooling", "dtype", "layers", "max_tokens", "prefix"}),
+    "image": frozenset({"pooling", "dtype", "layers", "image_size"}),
+    "audio": frozenset({"pooling", "dtype", "layers", "sample_rate", "seconds"}),
+    "video": frozenset({"pooling", "dtype", "layers", "image_size", "frames"}),
+    "frames": frozenset({"pooling", "dtype", "layers", "image_size", "frames"}),
 }
 """The loaders, each with the options that change what it computes."""
 
 _ALWAYS_READ = frozenset({"modality", "model", "revision", "loader", "batch_size"})
+_NAMED_IF_SET = frozenset({"layers"})
+"""Options that came after states had been stored: at their default they are not named, so that those states stay."""
+
+_MAX_DEPTH = 1_024
 _CHOICES: Mapping[str, frozenset[str]] = {
     "loader": frozenset(LOADERS),
     "pooling": frozenset({"auto", "mean", "cls", "last"}),
@@ -58,7 +62,10 @@ class EncoderSpec:
         sample_rate: of the audio handed to the encoder, in hertz.
         seconds: how much audio is used, from the start.
         frames: how many frames are sampled evenly from a video.
-        dtype: precision on a CUDA device; a CPU always computes in float32.
+        dtype: of the weights and of what is computed with them; a CPU takes float32 for float16, and pools, like every
+            device, in float32.
+        layers: which hidden states are stored, ascending; 0 is the embeddings, -1 the last; None (or "all") is all.
+            A method takes the first one stored for the embeddings, which it may not read.
         batch_size: samples in one forward pass; it does not change the result.
     """
 
@@ -74,6 +81,7 @@ class EncoderSpec:
     seconds: float = 10.0
     frames: int = 8
     dtype: str = "float32"
+    layers: tuple[int, ...] | None = None
     batch_size: int = 16
 
     def __post_init__(self) -> None:
@@ -85,6 +93,7 @@ class EncoderSpec:
         object.__setattr__(self, "loader", self.loader or self.modality)
         if isinstance(self.seconds, int):
             object.__setattr__(self, "seconds", float(self.seconds))
+        object.__setattr__(self, "layers", _layers(self.layers))
         for name in ("modality", "model"):
             if not getattr(self, name):
                 raise SpecError(name, "must not be empty")
@@ -131,8 +140,31 @@ class EncoderSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns every field by name, ready for JSON."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        options = {field.name: getattr(self, field.name) for field in fields(self)}
+        return options | {"layers": None if self.layers is None else list(self.layers)}
 
     def output_options(self) -> dict[str, Any]:
         """Returns what changes the output besides the weights: the loader and each option that it reads."""
-        return {"loader": self.loader} | {name: getattr(self, name) for name in sorted(LOADERS[self.loader])}
+        options = self.to_dict()
+        named = {name for name in LOADERS[self.loader] if name not in _NAMED_IF_SET or options[name] is not None}
+        # Half precision was once of the products alone; now the weights have it too, and the states are others.
+        weights = {} if self.dtype == "float32" else {"weights": self.dtype}
+        return {"loader": self.loader} | {name: options[name] for name in sorted(named)} | weights
+
+
+def _layers(value: Any) -> tuple[int, ...] | None:
+    """Reads the list of layers of a configuration.
+
+    Raises:
+        SpecError: it is not one.
+    """
+    if value is None or value == "all":
+        return None
+    if not isinstance(value, list | tuple) or not value or any(type(layer) is not int for layer in value):
+        raise SpecError("layers", f"{value!r} is neither 'all' nor a list of layer numbers")
+    if not all(-_MAX_DEPTH <= layer < _MAX_DEPTH for layer in value):
+        raise SpecError("layers", f"{value!r} is outside {-_MAX_DEPTH}..{_MAX_DEPTH - 1}")
+    for sign in ([layer for layer in value if layer >= 0], [layer for layer in value if layer < 0]):
+        if sign != sorted(set(sign)):
+            raise SpecError("layers", f"{value!r} is not ascending")
+    return tuple(value)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from model.encoders import image
 from model.encoders.decode import Sample
@@ -68,18 +69,19 @@ class FramesFrontend:
         return self.images([frame for sample in samples for frame in sample])
 
 
-def load(spec: EncoderSpec, folder: Path) -> Parts:
+def load(spec: EncoderSpec, folder: Path, dtype: torch.dtype = torch.float32) -> Parts:
     """Loads an encoder that takes whole clips.
 
     Args:
         spec: its options.
         folder: a Hugging Face folder with a preprocessor config.
+        dtype: of the weights.
 
     Raises:
         EncoderError: the folder cannot be used, or is made for other clips.
     """
     architecture = architecture_of(folder, ARCHITECTURES, None)
-    network = architecture.network(folder)
+    network = architecture.network(folder, dtype)
     config = network.config
     if spec.frames != config.num_frames:
         raise EncoderError(f"frames: {spec.model} takes exactly {config.num_frames}")
@@ -92,20 +94,22 @@ def load(spec: EncoderSpec, folder: Path) -> Parts:
         pool=architecture.pool(spec, config),
         example=np.zeros((spec.frames, 64, 64, 3), np.uint8),
         arguments=architecture.arguments,
+        layers=spec.layers,
     )
 
 
-def load_frames(spec: EncoderSpec, folder: Path) -> Parts:
+def load_frames(spec: EncoderSpec, folder: Path, dtype: torch.dtype = torch.float32) -> Parts:
     """Loads an image encoder to run over sampled frames.
 
     Args:
         spec: its options.
         folder: a Hugging Face folder with a preprocessor config.
+        dtype: of the weights.
 
     Raises:
         EncoderError: the folder cannot be used.
     """
-    parts = image.load(spec, folder)
+    parts = image.load(spec, folder, dtype)
     return replace(
         parts,
         frontend=FramesFrontend(parts.frontend),

@@ -3,66 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from functools import partial
 
-from torch import Tensor, nn
+from torch import nn
 
-from model.config import CatalogueShape, ModalityConfig, TowerConfig, TrainingConfig
-from model.data.dataset import Dataset
-from model.data.features import StateInputs
+from model.config import CatalogueShape, TowerConfig, TrainingConfig
 from model.methods.base import Method
+from model.methods.fusions import build_fusion
+from model.methods.interest_groups import with_interest_groups
+from model.methods.layers import select_layers
+from model.methods.states import ACTIVATIONS, calibrate, dimension_transformations, reads_states
 from model.modules.adapters import SideAdapter
-from model.modules.cross_modal import AdaptedLinks, CrossModalSideNetwork, RawLinks, SideLayer
-from model.modules.fusion import ModalityDropout, ModalityExpertFusion
-from model.modules.projection import DimensionTransformation
+from model.modules.cross_modal import AdaptedLinks, CrossModalSideNetwork, LowRankMaps, RawLinks, SideLayer
+from model.modules.fusion import ModalityDropout
+from model.modules.state_tower import StateTower
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
 LINKS: dict[str, Callable[[], nn.Module | None]] = {"adapted": AdaptedLinks, "raw": RawLinks, "none": lambda: None}
 
 
-class SideItemTower(nn.Module):
-    """Cached hidden states of every modality → side network → fusion."""
-
-    def __init__(self, modality_dropout: nn.Module, side_network: CrossModalSideNetwork, fusion: nn.Module) -> None:
-        super().__init__()
-        self.modality_dropout = modality_dropout
-        self.side_network = side_network
-        self.fusion = fusion
-
-    def forward(self, present: Tensor, *states: Tensor) -> tuple[Tensor, Tensor]:
-        """Takes present bool [n, m] and m states [n, l, D_k]; returns vectors [n, d_e] and shares [n, m]."""
-        kept = self.modality_dropout(present)
-        fused: tuple[Tensor, Tensor] = self.fusion(self.side_network(kept, states), kept)
-        return fused
-
-
-def select_layers(config: TrainingConfig, modality: ModalityConfig) -> list[int]:
-    """Group layer-dropping: cuts the encoder's layers into l equal groups and takes the last layer of each.
-
-    State 0 is the embedding layer. An encoder with fewer layers than groups gives some of them more than once.
-    """
-    depth, groups = modality.layers_total - 1, config.tower.side_layers
-    return [max(depth * (group + 1) // groups, min(depth, 1)) for group in range(groups)]
-
-
-def build_tower(config: TrainingConfig, catalogue: CatalogueShape) -> SideItemTower:
+def build_tower(config: TrainingConfig, catalogue: CatalogueShape) -> StateTower:
     """Builds the item tower for any mix of modalities."""
     tower = config.tower
     modalities = len(catalogue.modalities)
-    projections = [
-        DimensionTransformation(modality.width, tower.side_width, tower.side_layers, tower.state_dropout)
-        for modality in catalogue.modalities
-    ]
-    layers = [
-        SideLayer(_adapters(tower, modalities), LINKS[tower.cross_path](), tower.gate_temperature)
-        for _ in range(tower.side_layers)
-    ]
-    fusion = ModalityExpertFusion(
-        [_expert(tower) for _ in range(modalities)],
-        nn.Linear(modalities * tower.side_width, modalities),
-        tower.item_width,
+    projections = dimension_transformations(tower, catalogue, layers=tower.side_layers)
+    layers = [_layer(tower, modalities) for _ in range(tower.side_layers)]
+    return StateTower(
+        ModalityDropout(tower.modality_dropout),
+        CrossModalSideNetwork(projections, layers),
+        build_fusion(tower, modalities, expert=partial(_expert, tower)),
     )
-    return SideItemTower(ModalityDropout(tower.modality_dropout), CrossModalSideNetwork(projections, layers), fusion)
+
+
+def _layer(tower: TowerConfig, modalities: int) -> SideLayer:
+    maps = LowRankMaps(modalities, tower.side_width, tower.link_rank) if tower.link_rank else None
+    return SideLayer(_adapters(tower, modalities), LINKS[tower.cross_path](), tower.gate_temperature, maps=maps)
 
 
 def _adapters(tower: TowerConfig, count: int) -> Sequence[nn.Module]:
@@ -84,16 +58,4 @@ def _expert(tower: TowerConfig) -> nn.Module:
     )
 
 
-def _inputs(config: TrainingConfig, dataset: Dataset, device: str) -> StateInputs:
-    return StateInputs(dataset, [select_layers(config, table.config) for table in dataset.features], device=device)
-
-
-def _prepare(tower: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    """Lets every projection see the states of a sample of items."""
-    present, *states = inputs
-    projections = cast(SideItemTower, tower).side_network.projections
-    for column, (projection, part) in enumerate(zip(projections, states, strict=True)):
-        cast(DimensionTransformation, projection).calibrate(part[present[:, column]])
-
-
-CROSSAN = Method(build_tower, _inputs, _prepare, select_layers)
+CROSSAN = with_interest_groups(Method(build_tower, reads_states(select_layers), calibrate, select_layers))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from model.config import CatalogueShape, TrainingConfig
-from model.data.dataset import Dataset
+from model.data.dataset import Dataset, Interactions
 from model.data.features import NumberInputs
 from model.methods.base import Method
 
@@ -33,7 +33,7 @@ def _inputs(config: TrainingConfig, dataset: Dataset, device: str) -> NumberInpu
     return NumberInputs(device=device)
 
 
-def _prepare(tower: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+def _prepare(tower: nn.Module, inputs: tuple[Tensor, ...], train: Interactions) -> None:
     """Does nothing: all of a number's vector is trained."""
 
 

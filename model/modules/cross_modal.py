@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from model.modules.state_tower import StateReader
+
 
 def masked_softmax(logits: Tensor, allowed: Tensor) -> Tensor:
     """Softmax over the last axis where `allowed`; a row that allows nothing is all zeros."""
@@ -32,15 +34,46 @@ class RawLinks(nn.Module):
         return projected
 
 
+class LowRankMaps(nn.Module):
+    """What maps add to links that are scalars: B_k Σ_r w_kr · A_r source_r, with B = 0 at the start.
+
+    With it c_k = Σ_r w_kr · (I + B_k A_r) source_r. The factors A_r belong to the source and B_k to the target, so
+    that nothing grows with the number of pairs.
+    """
+
+    def __init__(self, modalities: int, width: int, rank: int) -> None:
+        super().__init__()
+        self.down_weight = nn.Parameter(torch.randn(modalities, width, rank) * width**-0.5)
+        self.up_weight = nn.Parameter(torch.zeros(modalities, rank, width))
+
+    def forward(self, weights: Tensor, source: Tensor) -> Tensor:
+        """Takes link weights w [n, m, m] and the source [n, m, d]; returns what is added to c, [n, m, d]."""
+        low = torch.bmm(source.transpose(0, 1), self.down_weight).transpose(0, 1)
+        return torch.bmm((weights @ low).transpose(0, 1), self.up_weight).transpose(0, 1)
+
+
 class SideLayer(nn.Module):
     """One layer group j of all modalities k.
 
     a_k = g_k · x_k + (1 - g_k) · z_k,  g_k = sigmoid(theta_k / tau)
     c_k = Σ_{r ≠ k} w_kr · source_r,    w_k· = softmax of phi_kr over the present r
     z_k' = A_k(a_k + gamma_k · c_k),    gamma starts at 0
+
+    Args:
+        adapters: A_k.
+        links: what the cross path reads, (z^(j-1), x^j) to the source; None for no cross path.
+        gate_temperature: tau.
+        maps: what is added to the links, see `LowRankMaps`; None for scalars alone.
     """
 
-    def __init__(self, adapters: Sequence[nn.Module], links: nn.Module | None, gate_temperature: float) -> None:
+    def __init__(
+        self,
+        adapters: Sequence[nn.Module],
+        links: nn.Module | None,
+        gate_temperature: float,
+        *,
+        maps: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         modalities = len(adapters)
         self.adapters = nn.ModuleList(adapters)
@@ -48,6 +81,7 @@ class SideLayer(nn.Module):
         self.gate_temperature = gate_temperature
         self.theta = nn.Parameter(torch.zeros(modalities, 1))
         if links is not None:
+            self.maps = maps
             self.phi = nn.Parameter(torch.zeros(modalities, modalities))
             self.gamma = nn.Parameter(torch.zeros(modalities, 1))
 
@@ -63,15 +97,15 @@ class SideLayer(nn.Module):
         """Returns c [n, m, d] of source [n, m, d]."""
         others = ~torch.eye(present.shape[1], dtype=torch.bool, device=present.device)
         weights = masked_softmax(self.phi, others & present[:, None, :])
-        return weights @ source
+        linked = weights @ source
+        return linked if self.maps is None else linked + self.maps(weights, source)
 
 
-class CrossModalSideNetwork(nn.Module):
+class CrossModalSideNetwork(StateReader):
     """Runs the layer groups over the projected states of all modalities."""
 
     def __init__(self, projections: Sequence[nn.Module], layers: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.projections = nn.ModuleList(projections)
+        super().__init__(projections)
         self.layers = nn.ModuleList(layers)
 
     def forward(self, present: Tensor, states: Sequence[Tensor]) -> Tensor:

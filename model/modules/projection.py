@@ -9,23 +9,20 @@ from torch.nn import functional
 VARIANCE_FLOOR = 1e-6
 
 
-class DimensionTransformation(nn.Module):
-    """P(h) = W_j · LayerNorm((h - centre_j) / spread_j) + b_j, one map for each selected layer j of one encoder.
+class Standardisation(nn.Module):
+    """LayerNorm((h - centre_j) / spread_j) for each selected layer j of one encoder, then dropout; nothing trains.
 
     States of an encoder share a large common part and have a few dimensions of huge scale, which LayerNorm alone
     leaves as they are; so each dimension of each layer is first standardised by what the catalogue shows.
-    The normalisation has no weights of its own: they would be absorbed by W_j.
     """
 
-    def __init__(self, width_in: int, width: int, layers: int, dropout: float) -> None:
+    def __init__(self, width: int, layers: int, dropout: float) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(layers, width_in, width) * width_in**-0.5)
-        self.bias = nn.Parameter(torch.zeros(layers, 1, width))
         self.dropout = nn.Dropout(dropout)
         self.centre: Tensor
         self.spread: Tensor
-        self.register_buffer("centre", torch.zeros(layers, width_in))
-        self.register_buffer("spread", torch.ones(layers, width_in))
+        self.register_buffer("centre", torch.zeros(layers, width))
+        self.register_buffer("spread", torch.ones(layers, width))
 
     def calibrate(self, states: Tensor) -> None:
         """Takes centre and spread from a sample of states [n, l, D_k] of items that have the modality."""
@@ -33,8 +30,29 @@ class DimensionTransformation(nn.Module):
             self.centre.copy_(states.mean(dim=0))
             self.spread.copy_((states.var(dim=0, correction=0) + VARIANCE_FLOOR).sqrt())
 
+    def standardised(self, states: Tensor) -> Tensor:
+        """Brings states [n, l, D_k] to one scale, [l, n, D_k]."""
+        normed = functional.layer_norm((states - self.centre) / self.spread, states.shape[-1:])
+        return normed.transpose(0, 1)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Brings states [n, l, D_k] to one scale, [l, n, D_k], some of it dropped in training."""
+        dropped: Tensor = self.dropout(self.standardised(states))
+        return dropped
+
+
+class DimensionTransformation(Standardisation):
+    """P(h) = W_j · standardised(h)_j + b_j, then dropout, one map for each selected layer j of one encoder.
+
+    The standardisation has no weights of its own: they would be absorbed by W_j.
+    """
+
+    def __init__(self, width_in: int, width: int, layers: int, dropout: float) -> None:
+        super().__init__(width_in, layers, dropout)
+        self.weight = nn.Parameter(torch.randn(layers, width_in, width) * width_in**-0.5)
+        self.bias = nn.Parameter(torch.zeros(layers, 1, width))
+
     def forward(self, states: Tensor) -> Tensor:
         """Projects states [n, l, D_k] to [l, n, d]."""
-        normed = functional.layer_norm((states - self.centre) / self.spread, states.shape[-1:])
-        projected: Tensor = self.dropout(torch.baddbmm(self.bias, normed.transpose(0, 1), self.weight))
+        projected: Tensor = self.dropout(torch.baddbmm(self.bias, self.standardised(states), self.weight))
         return projected

@@ -61,6 +61,7 @@ def test_worker_killed_while_training(stack: Stack) -> None:
 
     wait_for(lambda: (state()["progress"] or {}).get("epoch"), what="a first epoch")
     stack.kill("train@%h")
+    wait_for(lambda: (state()["progress"] or {}).get("resumed_from"), what="the next attempt to go on from there")
     done = wait_for(lambda: state() if state()["finished_at"] else None, what="the training's end", seconds=240)
     assert done["state"] == "succeeded", done["error"]
     assert done["attempts"] == 2

@@ -9,8 +9,11 @@ import torch
 from model.artifact import Manifest
 from model.config import TrainingConfig, known_options, parse_config
 from model.data.dataset import Dataset
+from model.encoders.spec import EncoderSpec
 from model.export import export_artifact
 from model.train import Trained, fit
+from tests.fixtures.tiny_models import tiny_model
+from tests.model.raw_media import media_log
 from tests.model.synthetic import content_log
 
 SMALL = {"item_width": 16, "side_width": 16, "bottleneck": 8, "side_layers": 3, "max_length": 10, "batch_size": 64}
@@ -58,3 +61,16 @@ def crossan(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Versi
 @pytest.fixture(scope="session")
 def id_only(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Version:
     return _version(dataset, tmp_path_factory.mktemp("artifacts") / "id", "id", 3)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tiny encoders are kept."""
+    return tmp_path_factory.mktemp("tiny_encoders")
+
+
+@pytest.fixture(scope="session")
+def raw(tiny_folder: Path) -> Dataset:
+    """Raw texts and pictures, with the states that tiny encoders give."""
+    text = EncoderSpec("text", str(tiny_model(tiny_folder, "bert")), max_tokens=64)
+    return media_log([text, EncoderSpec("image", str(tiny_model(tiny_folder, "vit")))])

@@ -41,6 +41,51 @@ def test_wrong_values_name_their_field(name: str, value: object, said: str) -> N
     assert caught.value.field == name
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"negatives": 9}, "negatives: is read only with loss sampled or gbce"),
+        ({"loss": "full", "negatives": 9}, "negatives"),
+        ({"loss": "gbce", "negative_sampling": "popularity"}, "negative_sampling: is read only with loss sampled"),
+        ({"loss": "gbce", "label_smoothing": 0.1}, "label_smoothing"),
+        ({"loss": "sampled", "gbce_calibration": 0.5}, "gbce_calibration"),
+        ({"score": "cosine", "temperature": 1.0}, "temperature: is read only with score inner"),
+        ({"cosine_temperature": 0.1}, "cosine_temperature"),
+    ],
+)
+def test_values_that_nothing_reads_are_refused(options: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_config("id", options)
+
+
+def test_what_another_option_makes_of_use_is_accepted_and_defaults_always_are() -> None:
+    read = parse_config("id", {"loss": "sampled", "negatives": 9, "score": "cosine", "cosine_temperature": 0.1})
+    assert parse_config("id", read.hyperparameters()) == read
+    assert parse_config("id", {"loss": "full", "negatives": 256, "temperature": 4.0}).optimisation.loss == "full"
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "said"),
+    [
+        ("iisan", {"side_width": 32}, "side_width: unknown hyperparameter; iisan has"),  # it has the encoders' width
+        ("crossan+id", {"cached": False}, "cached: unknown hyperparameter"),
+        ("crossan", {"fusion": "concat", "expert": "linear"}, "expert: is read only with fusion experts or top1"),
+        ("crossan", {"cross_path": "none", "link_rank": 2}, "link_rank: is read only with cross_path adapted or raw"),
+    ],
+)
+def test_what_a_method_would_not_read_is_refused(method: str, options: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_config(method, options)
+
+
+def test_a_methods_own_defaults_are_recorded_and_can_be_changed() -> None:
+    recorded = parse_config("iisan", {}).hyperparameters()
+    assert (recorded["layer_choice"], recorded["side_layers"]) == ("second", 6)
+    assert parse_config("iisan", recorded) == parse_config("iisan", {})
+    assert parse_config("iisan", {"side_layers": 3}).tower.side_layers == 3
+    assert parse_config("iisan-versa", {}).tower.layer_choice == "groups"
+
+
 def test_unknown_method() -> None:
     with pytest.raises(ConfigError, match="one of crossan,") as caught:
         parse_config("svd", {})

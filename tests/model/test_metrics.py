@@ -40,3 +40,42 @@ def test_summary_names_them() -> None:
     assert summary["hr10"] == 0.5
     assert summary["hr50"] == 1.0
     assert summary["users"] == 2.0
+
+
+def test_summary_of_nobody_has_no_numbers() -> None:
+    assert metrics.summary(np.empty(0, np.int64)) == {"users": 0.0}
+
+
+def test_top_items_are_the_best_that_are_not_excluded() -> None:
+    scores = np.array([[0.1, 0.9, 0.5, np.nan, 0.7], [0.4, 0.3, 0.2, 0.1, 0.0]], dtype=np.float32)
+    excluded = np.array([[False, True, False, False, False], [True, True, True, True, False]])
+    # The first row cannot show item 1 and has no number for 3; the second has a single item to show.
+    assert metrics.top_items(scores, excluded, 2).tolist() == [[4, 2], [4, -1]]
+    assert metrics.top_items(scores, excluded, 7).tolist() == [[4, 2, 0, -1, -1, -1, -1], [4] + [-1] * 6]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_top_items_agree_with_a_full_sort(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.standard_normal((30, 70)).astype(np.float32)
+    excluded = rng.random(scores.shape) < 0.5
+    expected = [
+        [item for item in np.argsort(-row) if not hidden[item]][:10]
+        for row, hidden in zip(scores, excluded, strict=True)
+    ]
+    assert metrics.top_items(scores, excluded, 10).tolist() == expected
+
+
+def test_what_ranks_first_is_the_first_of_the_top() -> None:
+    scores = np.random.default_rng(0).standard_normal((50, 20)).astype(np.float32)
+    excluded = np.zeros(scores.shape, np.bool_)
+    top = metrics.top_items(scores, excluded, 20)
+    for place in range(20):
+        assert metrics.ranks(scores, top[:, place], excluded).tolist() == [place + 1] * 50
+
+
+def test_coverage_is_the_share_of_the_catalogue_that_anyone_sees() -> None:
+    rankable = np.array([True, True, True, True, False])
+    # Items 0 and 2 are shown, out of four; nobody is shown anything in the last place.
+    assert metrics.coverage(np.array([[0, 2], [2, -1]]), rankable) == 2 / 4
+    assert metrics.coverage(np.empty((0, 10), np.int64), rankable) == 0.0

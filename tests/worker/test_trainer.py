@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,8 @@ import pytest
 
 from app.core.errors import TrainingFailed
 from app.jobs.run import JobStopped
-from model.config import parse_config
+from app.training.pipeline import Folders
+from model.config import ConfigError, parse_config
 from model.data.dataset import Dataset, TrainingDataError, interactions_of
 from model.export import ParityError
 from model.train import Progress, TrainingDiverged, TrainingStopped
@@ -23,7 +25,8 @@ def train(folder: Path, **changes: Any) -> Any:
         "on_progress": lambda progress: None,
         "should_stop": lambda: False,
     }
-    return TorchTrainer(device="cpu").train(NOTHING, parse_config("id", {}), folder, **{**arguments, **changes})
+    folders = Folders(folder, folder / "kept")
+    return TorchTrainer(device="cpu").train(NOTHING, parse_config("id", {}), folders, **{**arguments, **changes})
 
 
 def raising(error: Exception) -> Callable[..., Any]:
@@ -39,6 +42,7 @@ def raising(error: Exception) -> Callable[..., Any]:
         (TrainingStopped("epoch 3"), JobStopped),
         (TrainingDataError("too little"), TrainingFailed),
         (TrainingDiverged("not a number"), TrainingFailed),
+        (ConfigError("precision", "fp16 needs a CUDA device"), TrainingFailed),
         (ZeroDivisionError("a bug"), ZeroDivisionError),
     ],
 )
@@ -69,7 +73,19 @@ def test_progress_becomes_plain_values(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(trainer, "fit", fit)
     monkeypatch.setattr(trainer, "export_artifact", lambda *args, **kwargs: "manifest")
     assert train(tmp_path, on_progress=seen.append) == "manifest"
-    assert seen == [{"epoch": 1, "epochs": 2, "loss": 0.5, "hr10": 0.1, "ndcg10": 0.05, "seconds": 3.0}]
+    assert seen == [dataclasses.asdict(progress)]
+
+
+def test_the_state_goes_into_the_folder_that_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[Path] = []
+
+    def fit(*args: Any, checkpoint: Path, **kwargs: Any) -> None:
+        asked.append(checkpoint)
+
+    monkeypatch.setattr(trainer, "fit", fit)
+    monkeypatch.setattr(trainer, "export_artifact", lambda *args, **kwargs: "manifest")
+    train(tmp_path)
+    assert asked == [tmp_path / "kept" / "checkpoint.safetensors"]
 
 
 def test_no_data_at_all(tmp_path: Path) -> None:

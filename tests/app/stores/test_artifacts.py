@@ -42,3 +42,22 @@ def test_a_leftover_of_a_dead_run_is_replaced(tmp_path: Path) -> None:
         (scratch / content.decode()).write_bytes(content)
         artifact = store.publish(PROJECT, "job", scratch)
     assert [path.name for path in store.path(artifact).iterdir()] == ["new"]
+
+
+def test_a_kept_folder_is_found_again_by_its_name(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    (store.kept_folder(PROJECT, "job") / "state").write_bytes(b"1")
+    assert (store.kept_folder(PROJECT, "job") / "state").read_bytes() == b"1"
+    assert not list(store.kept_folder(PROJECT, "other").iterdir())
+    assert not list(store.kept_folder(ProjectId(4), "job").iterdir())
+    store.discard(store.kept_folder(PROJECT, "job"))
+    assert not list(store.kept_folder(PROJECT, "job").iterdir())
+
+
+def test_a_kept_folder_that_nobody_came_back_for_goes_after_a_week(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    kept = store.kept_folder(PROJECT, "job")
+    week_ago = time.time() - 7 * 86_400 - 1
+    os.utime(kept, (week_ago, week_ago))
+    store.new_folder(PROJECT)
+    assert not kept.exists()

@@ -44,6 +44,9 @@ def test_sequences_are_in_the_order_of_time_and_know_only_known_items(light: Ser
     assert [item.item_id for item in cut.items] == ["a", "b", "c"]
     # Equal times ("a" and "c" at 3): the one that was stored first comes first. u3 knows no item of ours.
     assert histories(cut) == [["a", "c", "b"], ["a", "c", "a"]]
+    times = cut.dataset.interactions.times
+    assert times is not None
+    assert (times - T0).tolist() == [3, 3, 9, 4, 5, 8]
     assert {name: cut.summary[name] for name in ("items", "users", "events")} == {"items": 3, "users": 2, "events": 6}
     assert cut.summary["until"].startswith("2023-11-14T22:13:29")
 

@@ -15,9 +15,11 @@ from app.core.errors import TrainingFailed
 from app.core.types import JobState
 from app.db.tables import ItemRow, ItemVectorRow, JobRow, ModelVersionRow
 from app.jobs.run import run_job
-from app.training.pipeline import TrainingPipeline
+from app.training.pipeline import Folders, TrainingPipeline
 from model.artifact import load_item_vectors, load_manifest
-from model.data.splits import leave_one_out
+from model.config import TrainingConfig
+from model.data.dataset import Dataset, Interactions
+from model.data.splits import SPLITS
 from model.evaluation.artifact import evaluate_artifact
 from model.runtime import ItemTower
 from tests.fixtures.fake_encoders import FakeEncoder, states_of
@@ -144,11 +146,43 @@ def test_the_live_version_is_scored_on_the_users_of_now(trained: Service) -> Non
     training = trained.train(promote="never")
     (dataset,) = trainer.datasets
     assert len(dataset.interactions) == USERS + 6
-    # Slow way round: the artifact in the folder, on the split of the very dataset that was trained on.
-    (first, *_) = trained.client.get("/admin/trainings").json()["trainings"][::-1]
-    folder = trained.parts.artifacts.path(f"{trained.project}/{first['id']}")
-    holdout = leave_one_out(dataset.interactions).validation
-    expected = evaluate_artifact(folder, dataset, holdout, item_ids=[f"i{n}" for n in range(ITEMS)])
+    expected = expected_of_the_live_version(trained, dataset, dataset.interactions, "leave_one_out")
+    assert training["result"]["live_before"]["validation"] == pytest.approx(expected)
+
+
+def expected_of_the_live_version(service: Service, dataset: Dataset, events: Interactions, split: str) -> Any:
+    """Slow way round: the artifact in the folder, on a split of some of the events that were trained on."""
+    (first, *_) = service.client.get("/admin/trainings").json()["trainings"][::-1]
+    folder = service.parts.artifacts.path(f"{service.project}/{first['id']}")
+    holdout = SPLITS[split](events).validation
+    return evaluate_artifact(folder, dataset, holdout, item_ids=[f"i{n}" for n in range(ITEMS)])
+
+
+def test_the_live_version_is_asked_at_the_split_of_the_new_one(trained: Service) -> None:
+    # Half of the users come back after everybody else: only they are on both sides of the cuts.
+    events = [
+        {"user_id": f"u{user}", "item_id": f"i{(user + step) % ITEMS}", "timestamp": 1_700_100_000 + step}
+        for user in range(USERS // 2)
+        for step in range(4)
+    ]
+    assert trained.client.post("/events", json=events).json()["accepted"] == len(events)
+    trainer = replay(trained)
+    training = trained.train(promote="never", hyperparameters={"split": "global_time"})
+    found = training["result"]["live_before"]["validation"]
+    (dataset,) = trainer.datasets
+    expected = expected_of_the_live_version(trained, dataset, dataset.interactions, "global_time")
+    assert found == pytest.approx(expected)
+    assert found["users"] == USERS // 2
+
+
+def test_the_live_version_is_asked_about_what_the_new_one_can_describe(trained: Service) -> None:
+    trainer = replay(trained)
+    training = trained.train(promote="never", hyperparameters={"modalities": "image"})
+    (dataset,) = trainer.datasets
+    described = dataset.only("image").present[:, 0]
+    assert 0 < described.sum() < ITEMS
+    events = dataset.interactions.keep(described[dataset.interactions.items])
+    expected = expected_of_the_live_version(trained, dataset, events, "leave_one_out")
     assert training["result"]["live_before"]["validation"] == pytest.approx(expected)
 
 
@@ -285,6 +319,66 @@ def test_a_running_training_is_cancelled_and_leaves_no_version(trained: Service)
 def test_a_training_that_is_over_stays_as_it_is(trained: Service) -> None:
     (first,) = trained.client.get("/admin/trainings").json()["trainings"]
     assert trained.client.delete(f"/admin/trainings/{first['id']}").json() == first
+
+
+class KeepingTrainer(ReplayTrainer):
+    """Leaves its state, and notes what state it found."""
+
+    def train(self, dataset: Dataset, config: TrainingConfig, folders: Folders, **kwargs: Any) -> Any:
+        self.found = [path.name for path in folders.kept.iterdir()]
+        (folders.kept / "state").touch()
+        return super().train(dataset, config, folders, **kwargs)
+
+
+def keeping(service: Service, before_return: Callable[[], None] = lambda: None) -> KeepingTrainer:
+    trainer = KeepingTrainer(replay(service).artifact, before_return=before_return)
+    service.parts = dataclasses.replace(service.parts, trainer=trainer)
+    return trainer
+
+
+def scratch_folders(service: Service) -> list[str]:
+    folder = service.parts.artifacts.path(str(service.project))
+    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_the_state_of_a_training_that_the_worker_gave_back_is_there_in_the_next_attempt(trained: Service) -> None:
+    training_id = order(trained)
+    shutting_down = threading.Event()
+    first = keeping(trained, before_return=shutting_down.set)
+    parts = trained.parts
+    run_job(
+        trained.context.database,
+        UUID(training_id),
+        lambda run: TrainingPipeline(parts, run).train(),
+        heartbeat_s=60,
+        shutting_down=shutting_down,
+    )
+    assert first.found == []
+    assert scratch_folders(trained) == [f".partial-{training_id}"]
+    second = keeping(trained)
+    trained.run_jobs()
+    training = read(trained, training_id)
+    assert (training["state"], second.found) == ("succeeded", ["state"])
+    assert scratch_folders(trained) == []
+
+
+def test_the_state_of_a_cancelled_or_failed_training_goes(trained: Service) -> None:
+    training_id = order(trained)
+
+    def cancel_and_wait() -> None:
+        trained.client.delete(f"/admin/trainings/{training_id}")
+        threading.Event().wait(5 * trained.settings.heartbeat_s)
+
+    def fail() -> None:
+        raise TrainingFailed("not enough")
+
+    keeping(trained, before_return=cancel_and_wait)
+    trained.run_jobs()
+    assert read(trained, training_id)["state"] == "cancelled"
+    assert scratch_folders(trained) == []
+    keeping(trained, before_return=fail)
+    assert trained.train()["state"] == "failed"
+    assert scratch_folders(trained) == []
 
 
 class FailingTrainer(ReplayTrainer):

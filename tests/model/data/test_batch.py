@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from model.data.batch import last_events, training_batches
+from model.data.batch import Batch, last_events, training_batches
 from model.data.dataset import interactions_of
 
 HISTORIES = [list(range(23)), [30, 31], [40], [], list(range(50, 57))]
@@ -55,3 +55,32 @@ def test_windows_move_between_epochs() -> None:
 
 def test_nothing_to_learn_gives_no_batch() -> None:
     assert list(training_batches(interactions_of([[1], []]), 4, 5, np.random.default_rng(0))) == []
+
+
+def test_last_windows_end_every_history_in_every_epoch() -> None:
+    """Slow reference: the last five targets of each user and what came before each."""
+    events = interactions_of(HISTORIES)
+    expected = sorted((history[:-1][-5:], history[1:][-5:]) for history in HISTORIES if len(history) > 1)
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        found = []
+        for batch in training_batches(events, 2, 5, rng, windows="last"):
+            for inputs, targets, length in zip(batch.inputs, batch.targets, batch.lengths, strict=True):
+                found.append((inputs[len(inputs) - length :].tolist(), targets[len(targets) - length :].tolist()))
+        assert sorted(found) == expected
+
+
+def test_shares_of_a_batch_have_each_row_once() -> None:
+    (batch,) = training_batches(interactions_of(HISTORIES), 64, 50, np.random.default_rng(0))
+    assert len(batch.inputs) == 3
+    shares = [batch.share(rank, 2) for rank in range(2)]
+    assert [len(one.inputs) for one in shares] == [2, 1]
+    assert sum(one.target_count for one in shares) == batch.target_count == 22 + 1 + 6
+    rows = [*zip(*(shares[0].inputs.tolist(), shares[0].targets.tolist()), strict=True)]
+    assert rows == [*zip(batch.inputs[::2].tolist(), batch.targets[::2].tolist(), strict=True)]
+    assert len(batch.share(5, 9).inputs) == 0
+
+
+def test_items_of_a_batch_are_those_of_inputs_and_targets() -> None:
+    batch = Batch(np.array([[-1, 3, 1]]), np.array([[-1, 1, 7]]), np.array([2]))
+    assert batch.items().tolist() == [1, 3, 7]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,10 +38,19 @@ def test_what_does_not_change_the_output_changes_nothing(folder: Path) -> None:
     assert _fingerprint(EncoderSpec("title", str(folder), loader="text")) == before
 
 
-@pytest.mark.parametrize("options", [{"pooling": "cls"}, {"max_tokens": 64}, {"prefix": "passage: "}])
+@pytest.mark.parametrize(
+    "options", [{"pooling": "cls"}, {"max_tokens": 64}, {"prefix": "passage: "}, {"layers": (0, 2)}]
+)
 def test_every_option_counts(folder: Path, options: dict[str, Any]) -> None:
     spec = EncoderSpec("text", str(folder))
     assert _fingerprint(replace(spec, **options)) != _fingerprint(spec)
+
+
+def test_without_later_options_it_is_what_it_always_was(folder: Path) -> None:
+    spec, source = EncoderSpec("text", str(folder)), locate(EncoderSpec("text", str(folder)))
+    options = '{"dtype": "float32", "loader": "text", "max_tokens": 128, "pooling": "auto", "prefix": ""}'
+    said = f'{{"code": "1", "options": {options}, "source": "{source.identity}"}}'
+    assert fingerprint(spec, source) == hashlib.sha256(said.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])

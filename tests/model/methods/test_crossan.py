@@ -3,30 +3,17 @@ import torch
 from torch import nn
 
 from model.config import CatalogueShape, ModalityConfig, parse_config
-from model.methods.crossan import build_tower, select_layers
+from model.methods.crossan import build_tower
 
 SHAPES = (ModalityConfig("text", 24, 7), ModalityConfig("image", 32, 13), ModalityConfig("audio", 8, 2))
 
 
-@pytest.mark.parametrize(
-    ("layers_total", "groups", "expected"),
-    [
-        (13, 6, [2, 4, 6, 8, 10, 12]),  # twelve layers in six pairs, the last of each
-        (13, 4, [3, 6, 9, 12]),
-        (7, 4, [1, 3, 4, 6]),
-        (5, 4, [1, 2, 3, 4]),
-        (3, 4, [1, 1, 1, 2]),  # shallower than the groups: some more than once
-        (1, 2, [0, 0]),  # an encoder that stores only one state
-    ],
-)
-def test_group_layer_dropping(layers_total: int, groups: int, expected: list[int]) -> None:
-    config = parse_config("crossan", {"side_layers": groups})
-    assert select_layers(config, ModalityConfig("any", 4, layers_total)) == expected
-
-
 @pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("options", [{}, {"cross_path": "raw", "expert": "linear"}, {"cross_path": "none"}])
-def test_tower_of_any_number_of_modalities(count: int, options: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"cross_path": "raw", "expert": "linear"}, {"cross_path": "none"}, {"link_rank": 2, "fusion": "top1"}],
+)
+def test_tower_of_any_number_of_modalities(count: int, options: dict[str, object]) -> None:
     config = parse_config("crossan", {"item_width": 10, "side_width": 12, "side_layers": 3, **options})
     tower = build_tower(config, CatalogueShape(5, SHAPES[:count])).eval()
     states = [torch.randn(4, 3, modality.width) for modality in SHAPES[:count]]
@@ -52,3 +39,13 @@ def test_activation_is_chosen_by_the_builder() -> None:
     modules = list(build_tower(config, CatalogueShape(5, SHAPES)).modules())
     assert any(isinstance(one, nn.ReLU) for one in modules)
     assert not any(isinstance(one, nn.GELU) for one in modules)
+
+
+def test_maps_of_links_grow_with_modalities_and_not_with_pairs() -> None:
+    """m·l·2·d·r for maps of rank r."""
+
+    def weights(rank: int) -> int:
+        config = parse_config("crossan", {"side_width": 16, "side_layers": 3, "link_rank": rank})
+        return sum(one.numel() for one in build_tower(config, CatalogueShape(5, SHAPES)).parameters())
+
+    assert weights(2) - weights(0) == 3 * 3 * 2 * 16 * 2

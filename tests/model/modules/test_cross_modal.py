@@ -8,26 +8,32 @@ from model.modules.adapters import SideAdapter
 from model.modules.cross_modal import (
     AdaptedLinks,
     CrossModalSideNetwork,
+    LowRankMaps,
     RawLinks,
     SideLayer,
     masked_softmax,
 )
 from model.modules.projection import DimensionTransformation
 
-WIDTHS, LAYERS, WIDTH = (6, 10, 3), 3, 4
+WIDTHS, LAYERS, WIDTH, RANK = (6, 10, 3), 3, 4, 2
 
 
-def _network(links: type[nn.Module] | None) -> CrossModalSideNetwork:
+def _network(links: type[nn.Module] | None, *, mapped: bool = False) -> CrossModalSideNetwork:
     """A network whose gates and links are all away from their starting values."""
     torch.manual_seed(0)
     projections = [DimensionTransformation(width, WIDTH, LAYERS, 0.0) for width in WIDTHS]
     layers = [
-        SideLayer([SideAdapter(WIDTH, 2, nn.GELU()) for _ in WIDTHS], links() if links else None, 0.1)
+        SideLayer(
+            [SideAdapter(WIDTH, 2, nn.GELU()) for _ in WIDTHS],
+            links() if links else None,
+            0.1,
+            maps=LowRankMaps(len(WIDTHS), WIDTH, RANK) if mapped else None,
+        )
         for _ in range(LAYERS)
     ]
     network = CrossModalSideNetwork(projections, layers)
     for name, parameter in network.named_parameters():
-        if name.rpartition(".")[2] in ("theta", "phi", "gamma"):
+        if name.rpartition(".")[2] in ("theta", "phi", "gamma", "up_weight"):
             nn.init.normal_(parameter, std=0.1 if name.endswith("theta") else 1.0)
     return network
 
@@ -49,6 +55,8 @@ def _reference(network: CrossModalSideNetwork, present: Tensor, states: list[Ten
                 total = sum(math.exp(float(layer.phi[k, r])) for r in others)
                 for r in others:
                     source = x[r][j] if raw else z[r]
+                    if layer.maps is not None:
+                        source = source + source @ layer.maps.down_weight[r] @ layer.maps.up_weight[k]
                     a = a + float(layer.gamma[k]) * math.exp(float(layer.phi[k, r])) / total * source
                 new[k] = layer.adapters[k](a)
             z = new
@@ -57,9 +65,10 @@ def _reference(network: CrossModalSideNetwork, present: Tensor, states: list[Ten
     return result
 
 
+@pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize(("links", "raw"), [(AdaptedLinks, False), (RawLinks, True)])
-def test_network_is_the_equations_for_every_mix_of_modalities(links: type[nn.Module], raw: bool) -> None:
-    network = _network(links)
+def test_network_is_the_equations_for_every_mix_of_modalities(links: type[nn.Module], raw: bool, mapped: bool) -> None:
+    network = _network(links, mapped=mapped)
     present = torch.tensor([[bool(mask >> k & 1) for k in range(3)] for mask in range(1, 8)])
     states = [torch.randn(7, LAYERS, width) for width in WIDTHS]
     torch.testing.assert_close(
@@ -96,3 +105,7 @@ def test_masked_softmax_of_nothing_is_zero() -> None:
     allowed = torch.tensor([[True, True, False], [False, False, False]])
     weights = masked_softmax(torch.tensor([[math.log(3), 0.0, 50.0]] * 2), allowed)
     torch.testing.assert_close(weights, torch.tensor([[0.75, 0.25, 0.0], [0.0, 0.0, 0.0]]))
+
+
+def test_maps_start_as_scalars() -> None:
+    assert LowRankMaps(3, 4, 2)(torch.rand(5, 3, 3), torch.randn(5, 3, 4)).abs().sum() == 0

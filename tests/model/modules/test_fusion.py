@@ -1,40 +1,109 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from model.modules.fusion import ModalityDropout, ModalityExpertFusion
+from model.modules.fusion import (
+    ConcatFusion,
+    GatedFusion,
+    MeanFusion,
+    ModalityDropout,
+    ModalityExpertFusion,
+    TopOne,
+    even_shares,
+)
+
+MODALITIES, WIDTH, ITEM_WIDTH = 3, 4, 5
+PRESENT = torch.tensor([[bool(mask >> k & 1) for k in range(MODALITIES)] for mask in range(1, 8)])
+"""Every mix of modalities."""
 
 
-def _fusion(modalities: int, width: int, item_width: int) -> ModalityExpertFusion:
-    torch.manual_seed(0)
+def _experts(pick: nn.Module) -> ModalityExpertFusion:
     experts = [
-        nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, item_width)) for _ in range(modalities)
+        nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.GELU(), nn.Linear(WIDTH, ITEM_WIDTH)) for _ in range(MODALITIES)
     ]
-    return ModalityExpertFusion(experts, nn.Linear(modalities * width, modalities), item_width)
+    return ModalityExpertFusion(experts, _gate(), ITEM_WIDTH, pick)
 
 
-def test_fusion_is_the_equation_over_the_present() -> None:
-    """PAPER section 5, item by item and modality by modality."""
-    fusion = _fusion(3, 4, 5)
-    present = torch.tensor([[True, True, True], [True, False, True], [False, False, True]])
-    adapted = torch.randn(3, 3, 4) * present[..., None]
-    vectors, shares = fusion(adapted, present)
-    for item in range(3):
-        there = [k for k in range(3) if present[item, k]]
-        logits = fusion.gate(adapted[item].reshape(-1)).tolist()
-        total = sum(math.exp(logits[k]) for k in there)
-        pi = {k: math.exp(logits[k]) / total for k in there}
-        mixed = sum(pi[k] * fusion.experts[k](adapted[item, k]) for k in there)
+def _gate() -> nn.Linear:
+    return nn.Linear(MODALITIES * WIDTH, MODALITIES)
+
+
+FUSIONS: dict[str, Callable[[], nn.Module]] = {
+    "experts": lambda: _experts(nn.Identity()),
+    "top1": lambda: _experts(TopOne()),
+    "gated": lambda: GatedFusion(_gate(), nn.Linear(WIDTH, ITEM_WIDTH)),
+    "mean": lambda: MeanFusion(nn.Linear(WIDTH, ITEM_WIDTH)),
+    "concat": lambda: ConcatFusion(nn.Linear(MODALITIES * WIDTH, ITEM_WIDTH)),
+}
+
+
+def _pi(fusion: nn.Module, z: Tensor, there: list[int]) -> dict[int, float]:
+    logits = fusion.gate(z.reshape(-1)).tolist()
+    total = sum(math.exp(logits[k]) for k in there)
+    return {k: math.exp(logits[k]) / total for k in there}
+
+
+def _reference(name: str, fusion: nn.Module, z: Tensor, there: list[int]) -> tuple[Tensor, dict[int, float]]:
+    """PAPER section 5 for one item: z [m, d] to what is normalised, and the shares of the present."""
+    even = {k: 1 / len(there) for k in there}
+    if name == "concat":
+        return fusion.output(torch.cat([z[k] if k in there else torch.zeros(WIDTH) for k in range(MODALITIES)])), even
+    if name == "mean":
+        return fusion.output(sum(z[k] / len(there) for k in there)), even
+    pi = _pi(fusion, z, there)
+    if name == "gated":
+        return fusion.output(sum(pi[k] * z[k] for k in there)), pi
+    if name == "top1":
+        best = max(there, key=lambda k: pi[k])
+        return fusion.experts[best](z[best]), {best: 1.0}
+    return sum(pi[k] * fusion.experts[k](z[k]) for k in there), pi
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", FUSIONS)
+@torch.no_grad()
+def test_fusion_is_the_equation_over_the_present(name: str, training: bool) -> None:
+    torch.manual_seed(0)
+    fusion = FUSIONS[name]().train(training)
+    adapted = torch.randn(len(PRESENT), MODALITIES, WIDTH) * PRESENT[..., None]
+    vectors, shares = fusion(adapted, PRESENT)
+    for item in range(len(PRESENT)):
+        there = [k for k in range(MODALITIES) if PRESENT[item, k]]
+        mixed, pi = _reference(name, fusion, adapted[item], there)
         torch.testing.assert_close(vectors[item], fusion.norm(mixed), atol=1e-5, rtol=1e-5)
-        assert shares[item].tolist() == pytest.approx([pi.get(k, 0.0) for k in range(3)], abs=1e-6)
+        assert shares[item].tolist() == pytest.approx([pi.get(k, 0.0) for k in range(MODALITIES)], abs=1e-6)
 
 
-def test_an_item_with_nothing_is_finite() -> None:
-    vectors, shares = _fusion(2, 4, 5)(torch.zeros(1, 2, 4), torch.zeros(1, 2, dtype=torch.bool))
-    assert torch.isfinite(vectors).all()
-    assert shares.tolist() == [[0.0, 0.0]]
+@pytest.mark.parametrize("name", FUSIONS)
+def test_an_item_with_nothing_is_finite(name: str) -> None:
+    nothing = torch.zeros(1, MODALITIES, dtype=torch.bool)
+    for fusion in (FUSIONS[name](), FUSIONS[name]().eval()):
+        vectors, shares = fusion(torch.zeros(1, MODALITIES, WIDTH), nothing)
+        assert torch.isfinite(vectors).all()
+        assert shares.tolist() == [[0.0] * MODALITIES]
+
+
+def test_the_gate_learns_although_one_expert_is_picked() -> None:
+    """The gradient is that of the mixture: d/d pi of Σ pi_k v_k."""
+    shares = torch.tensor([[0.2, 0.7, 0.1]], requires_grad=True)
+    opinions = torch.tensor([3.0, 5.0, -2.0])
+    picked = TopOne()(shares)
+    assert picked.tolist() == [[0, 1, 0]]
+    torch.autograd.backward((picked @ opinions).sum())
+    assert shares.grad is not None
+    assert shares.grad.tolist() == [[3.0, 5.0, -2.0]]
+
+
+def test_equal_shares_have_one_winner() -> None:
+    assert TopOne().eval()(torch.tensor([[0.0, 0.5, 0.5]])).tolist() == [[0, 1, 0]]
+
+
+def test_even_shares() -> None:
+    present = torch.tensor([[True, False, True], [False, False, False], [False, True, False]])
+    assert even_shares(present).tolist() == [[0.5, 0, 0.5], [0, 0, 0], [0, 1, 0]]
 
 
 def test_modality_dropout_hides_but_never_all() -> None:

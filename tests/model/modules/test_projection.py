@@ -1,6 +1,6 @@
 import torch
 
-from model.modules.projection import DimensionTransformation
+from model.modules.projection import DimensionTransformation, Standardisation
 
 
 def test_each_layer_has_its_own_map_of_the_standardised_normalised_state() -> None:
@@ -44,3 +44,16 @@ def test_nothing_and_one_item_calibrate_to_finite_numbers() -> None:
     project.calibrate(one)
     assert torch.isfinite(project(one)).all()
     assert torch.isfinite(project(torch.randn(3, 2, 6))).all()
+
+
+def test_standardisation_alone_keeps_the_width_and_trains_nothing() -> None:
+    torch.manual_seed(0)
+    standardise = Standardisation(6, 2, dropout=0.0)
+    states = 5 * torch.randn(40, 2, 6) + 3
+    standardise.calibrate(states)
+    found = standardise(states)
+    assert found.shape == (2, 40, 6)
+    h = (states - states.mean(dim=0)) / states.std(dim=0, correction=0)
+    expected = (h - h.mean(dim=-1, keepdim=True)) / (h.var(dim=-1, keepdim=True, correction=0) + 1e-5).sqrt()
+    torch.testing.assert_close(found, expected.transpose(0, 1), atol=1e-5, rtol=1e-5)
+    assert not list(standardise.parameters())
