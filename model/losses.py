@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from model.config import OptimisationConfig
 from model.data.batch import Batch
+from model.fused import fused_cross_entropy
 from model.negatives import SAMPLERS, Drawn, UniformSampler
 
 FULL_SOFTMAX_ITEMS = 5_000
@@ -55,6 +56,16 @@ def softmax_loss(positions: Positions, log_weights: Tensor | None = None, *, smo
         own = torch.where(positions.window < 0, chosen, positions.window)
         logits.scatter_(1, own, -torch.inf).scatter_(1, chosen, kept)
     return _cross_entropy(logits, positions.targets, smoothing)
+
+
+def summed_softmax(positions: Positions, log_weights: Tensor | None = None, *, smoothing: float = 0.0) -> Tensor:
+    """Returns the sum of `softmax_loss`; without smoothing by the fused way, which keeps no logits."""
+    if smoothing:
+        return softmax_loss(positions, log_weights, smoothing=smoothing).sum()
+    bias = positions.vectors.new_zeros(len(positions.vectors)) if log_weights is None else log_weights
+    return fused_cross_entropy(
+        positions.users, positions.vectors, positions.targets, window=positions.window, bias=bias
+    )
 
 
 def sampled_softmax_loss(
@@ -137,7 +148,7 @@ class Candidates:
 
     Attributes:
         items: int64 [c], ascending.
-        loss: each position's loss [p].
+        loss: the summed loss of all positions.
     """
 
     items: NDArray[np.int64]
@@ -179,7 +190,7 @@ class FullSoftmax:
 
     def candidates(self, batch: Batch, rng: np.random.Generator) -> Candidates:
         """Returns the catalogue."""
-        return Candidates(self._items, lambda positions: softmax_loss(positions, smoothing=self._smoothing))
+        return Candidates(self._items, lambda positions: summed_softmax(positions, smoothing=self._smoothing))
 
 
 class InBatchSoftmax:
@@ -195,7 +206,7 @@ class InBatchSoftmax:
         """Returns the batch's items."""
         items = batch.items()
         weights = self._catalogue.tensor(-self._log_popularity[items])
-        return Candidates(items, lambda positions: softmax_loss(positions, weights, smoothing=self._smoothing))
+        return Candidates(items, lambda positions: summed_softmax(positions, weights, smoothing=self._smoothing))
 
 
 class SampledSoftmax:
@@ -212,7 +223,7 @@ class SampledSoftmax:
         items, negatives = _joined(batch, drawn)
         numbers, weights = self._catalogue.tensor(negatives), self._catalogue.tensor(drawn.log_weights)
         smoothing = self._wanted.label_smoothing
-        return Candidates(items, lambda one: sampled_softmax_loss(one, numbers, weights, smoothing=smoothing))
+        return Candidates(items, lambda one: sampled_softmax_loss(one, numbers, weights, smoothing=smoothing).sum())
 
 
 class GeneralisedBinary:
@@ -228,7 +239,7 @@ class GeneralisedBinary:
         """Returns the batch's items and the drawn ones."""
         items, negatives = _joined(batch, self._sampler.draw(self._negatives, rng))
         numbers = self._catalogue.tensor(negatives)
-        return Candidates(items, lambda positions: gbce_loss(positions, numbers, beta=self._beta))
+        return Candidates(items, lambda positions: gbce_loss(positions, numbers, beta=self._beta).sum())
 
 
 def _joined(batch: Batch, drawn: Drawn) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -56,4 +56,4 @@ class BatchLoss:
         vectors, users = network(inputs.gather(tensor(candidates.items)), sequences, tensor(own.lengths))
         real = targets >= 0
         window = torch.cat([sequences, targets[:, -1:]], dim=1)[real.nonzero()[:, 0]]
-        return candidates.loss(Positions(users[real] * self._scale, vectors, targets[real], window)).sum()
+        return candidates.loss(Positions(users[real] * self._scale, vectors, targets[real], window))

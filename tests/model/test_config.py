@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from model.config import METHODS, ConfigError, parse_config
+from model.config import METHODS, ConfigError, needs_media, parse_config
 from model.methods.registry import REGISTRY
 
 
@@ -90,6 +90,20 @@ def test_unknown_method() -> None:
     with pytest.raises(ConfigError, match="one of crossan,") as caught:
         parse_config("svd", {})
     assert caught.value.field == "method"
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "needed"),
+    [
+        ("lora", {}, True),
+        ("full", {}, True),
+        ("crossan", {}, False),
+        ("crossan", {"cached": False}, True),
+        ("id", {}, False),
+    ],
+)
+def test_which_trainings_run_the_encoders(method: str, options: dict[str, object], needed: bool) -> None:
+    assert needs_media(parse_config(method, options)) is needed
 
 
 def test_every_method_has_a_builder() -> None:

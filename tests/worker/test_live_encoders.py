@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.core.types import ProjectId
+from app.stores.artifacts import ArtifactStore
 from model.artifact import ArtifactError, ModalityManifest
 from model.encoders.spec import EncoderSpec
 from tests.fixtures.fake_encoders import FakeEncoder
@@ -69,11 +70,10 @@ def test_they_are_loaded_once_from_where_their_base_lies_now(
     assert loads[1:] == [("image", None)]
 
 
-def test_the_longest_unused_goes_first(
-    trained: Service, fakes: dict[str, FakeEncoder], loads: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_longest_unused_goes_first(loads: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(live_encoders, "KEPT", 2)
-    found = cache(trained, fakes)
+    database: Any = None
+    found = LiveEncoderCache(database, ArtifactStore(tmp_path), in_charge={}, device="cpu")
     entries = [ModalityManifest(name, 8, 3, (2,), encoder=name, base="x") for name in ("text", "image", "audio")]
     manifest: Any = None
     for entry in (entries[0], entries[1], entries[0], entries[2], entries[0], entries[1]):
