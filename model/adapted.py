@@ -16,7 +16,7 @@ from torch import Tensor
 from model import artifact
 from model.artifact import ArtifactError, Manifest, ModalityManifest
 from model.config import parse_config
-from model.encoders.base import Encoder, EncoderError
+from model.encoders.base import Encoder, EncoderError, weights_dtype
 from model.encoders.spec import EncoderSpec
 from model.encoders.trainable import TunedEncoder, take_apart
 from model.methods.registry import REGISTRY
@@ -83,6 +83,7 @@ def load_adapted(
         raise ArtifactError(f"{path.name}: does not fit the encoder ({error})") from error
     if unexpected:
         raise ArtifactError(f"{path.name}: does not fit the encoder (it has no {unexpected[0]})")
+    tower = tower.to(weights_dtype(loaded.spec, device))
     return Encoder(loaded.spec, entry.encoder, replace(loaded.parts, tower=tower), device)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,10 +63,13 @@ class CheckpointFile:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
         metadata = {"header": text, "digest": _digest(text, tensors)}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.partial")
-        save_file(tensors, partial, metadata)
-        _sync(partial)
-        partial.rename(self._path)
+        partial = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}.partial")
+        try:
+            save_file(tensors, partial, metadata)
+            _sync(partial)
+            partial.rename(self._path)
+        finally:
+            partial.unlink(missing_ok=True)
         _sync(self._path.parent)
 
     def load(self) -> State | None:

@@ -194,4 +194,7 @@ def parse_config(method: str, hyperparameters: Mapping[str, Any]) -> TrainingCon
     config = TrainingConfig(method, **cast(Any, built))
     if config.tower.item_width % config.user_encoder.heads:
         raise ConfigError("heads", f"must divide item_width ({config.tower.item_width})")
+    if config.tower.interest_groups > 1 and config.optimisation.score == "cosine":
+        # One norm over the slots of all groups would let each group's scores depend on the others.
+        raise ConfigError("score", "must be inner with interest_groups above 1")
     return config

@@ -89,11 +89,14 @@ def export_artifact(
         ParityError: when ONNX differs from torch by more than 1e-4 anywhere, or trained encoders read back from disk
             give other vectors.
     """
+    dataset = dataset.only(trained.config.tower.modalities)
     folder.mkdir(parents=True, exist_ok=True)
     described = np.flatnonzero(trained.rankable)
     modalities = tuple(_with_tuned(one, trained, folder) for one in _modalities(trained, meta.get("encoders", {})))
     tuned = [artifact.encoder_file(modality) for modality in trained.encoders]
-    (folder / artifact.WEIGHTS).write_bytes(safetensors_torch.save(trained.recommender.state_dict()))
+    # Copies: a part that is used in several places has several names, which the format takes for several tensors.
+    weights = {name: tensor.clone() for name, tensor in trained.recommender.state_dict().items()}
+    (folder / artifact.WEIGHTS).write_bytes(safetensors_torch.save(weights))
     vectors = {"vectors": trained.vectors[described], "shares": trained.shares[described]}
     (folder / artifact.ITEM_VECTORS).write_bytes(safetensors_numpy.save(vectors))
     (folder / artifact.ITEM_IDS).write_text(json.dumps([item_ids[row] for row in described.tolist()]), encoding="utf-8")
@@ -241,7 +244,9 @@ def _largest_difference(network: nn.Module, path: Path, examples: Sequence[tuple
         flat = [part for group in example for part in (group if isinstance(group, list) else [group])]
         found = session.run(None, {name: part.numpy() for name, part in zip(names, flat, strict=True)})
         pairs = zip([expected] if isinstance(expected, Tensor) else expected, found, strict=True)
-        worst = max(worst, *(float(np.abs(one.numpy() - other).max()) for one, other in pairs))
+        differences = [float(np.abs(one.numpy() - other).max()) for one, other in pairs]
+        # Of numpy: it keeps what is not a number, which no parity can be.
+        worst = float(np.max([worst, *differences]))
     return worst
 
 

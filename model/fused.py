@@ -7,8 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_LOGITS = {"cpu": 1 << 19, "cuda": 1 << 26}
-"""Logits computed at once: on a CPU as many as its cache holds."""
+CHUNK_LOGITS = {"cpu": 1 << 19}
+"""Logits computed at once: on a CPU as many as its cache holds, elsewhere as many as keep the device busy."""
+MANY_LOGITS = 1 << 26
+LEAST_ROWS = 128
+"""Fewer targets at once would read and write all vectors too often."""
 
 
 class _FusedCrossEntropy(torch.autograd.Function):
@@ -19,7 +22,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
         """Takes users [p, d], vectors [c, d], targets [p], window [p, w] and bias [c]; returns the summed loss."""
         total = users.new_zeros((), dtype=torch.float32)
         users_gradient, vectors_gradient = torch.empty_like(users), torch.zeros_like(vectors)
-        rows = max(CHUNK_LOGITS[users.device.type] // len(vectors), 1)
+        rows = max(CHUNK_LOGITS.get(users.device.type, MANY_LOGITS) // len(vectors), LEAST_ROWS)
         buffer = users.new_empty(min(rows, len(users)), len(vectors))
         for start in range(0, len(users), rows):
             part = slice(start, start + rows)

@@ -232,7 +232,7 @@ class GeneralisedBinary:
     def __init__(self, catalogue: Catalogue, wanted: OptimisationConfig) -> None:
         self._catalogue = catalogue
         self._negatives = wanted.negatives
-        self._sampler = UniformSampler(catalogue.items, catalogue.events[catalogue.items])
+        self._sampler = UniformSampler(catalogue.items)
         self._beta = gbce_beta(wanted.negatives, len(catalogue.items), wanted.gbce_calibration)
 
     def candidates(self, batch: Batch, rng: np.random.Generator) -> Candidates:

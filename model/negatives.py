@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,10 +36,9 @@ class UniformSampler:
 
     Args:
         catalogue: int64 [n], the items.
-        popularity: int64 [n], the events of each.
     """
 
-    def __init__(self, catalogue: NDArray[np.int64], popularity: NDArray[np.int64]) -> None:
+    def __init__(self, catalogue: NDArray[np.int64]) -> None:
         self._catalogue = catalogue
 
     def draw(self, count: int, rng: np.random.Generator) -> Drawn:
@@ -70,7 +70,8 @@ class PopularitySampler:
         return Drawn(self._catalogue[rows], weights.astype(np.float32))
 
 
-SAMPLERS: dict[str, type[UniformSampler] | type[PopularitySampler]] = {
-    "uniform": UniformSampler,
+SAMPLERS: dict[str, Callable[[NDArray[np.int64], NDArray[np.int64]], Sampler]] = {
+    "uniform": lambda catalogue, popularity: UniformSampler(catalogue),
     "popularity": PopularitySampler,
 }
+"""By name; each takes the items [n] and the events of each [n]."""

@@ -65,6 +65,7 @@ importlib.import_module(sys.argv[1])
         "model.metrics",
         "model.evaluation",
         "model.options",
+        "model.tuning_space",
         "model.encoders.spec",
         "model.encoders.decode",
         "model.encoders.offline",

@@ -30,7 +30,8 @@ class WorkerContext:
 def worker_context() -> WorkerContext:
     """Stores and torch-free services."""
     base = build_context(Settings())
-    return WorkerContext(base, VectorService(base.database, base.features, base.artifacts, base.changes))
+    vectors = VectorService(base.database, base.features, base.artifacts, changes=base.changes, queue=base.queue)
+    return WorkerContext(base, vectors)
 
 
 @lru_cache(maxsize=1)
@@ -58,7 +59,7 @@ def encoding_service() -> EncodingService:
         encoders=encoders,
         decode=decoding_pool().decode,
         batch=settings.encode_batch,
-        live_encoders=LiveEncoderCache(
+        own_encoders=LiveEncoderCache(
             base.database, base.artifacts, in_charge=encoders, device=pick_device(settings.device)
         ).of,
     )

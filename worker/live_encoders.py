@@ -1,28 +1,31 @@
-"""Encoders that live versions have changed, loaded when a project first needs them and kept, a few at a time."""
+"""Encoders that live versions have changed, loaded when something waits for them and kept, a few at a time."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 
 import structlog
 
-from app.core.types import ProjectId, VersionId
+from app.core.types import ProjectId
 from app.db.session import Database
-from app.items.encoding import FrozenEncoder, LiveEncoders
+from app.items.encoding import FAULTS, FrozenEncoder, OwnEncoder
 from app.models.repository import ModelRepository
 from app.stores.artifacts import ArtifactStore
 from model.adapted import load_adapted
-from model.artifact import ArtifactError, Manifest, ModalityManifest, load_manifest
+from model.artifact import ArtifactError, load_manifest
 from model.encoders.base import EncoderError
-from model.encoders.spec import SpecError
 
 log = structlog.get_logger(__name__)
 
 KEPT = 8
 """Encoders in memory besides those in charge; the longest unused one goes first."""
 
+UNLOADABLE = (ArtifactError, EncoderError, *FAULTS)
+"""A damaged version, a model that is gone or another one now, options of the past, no memory left on the device."""
+
 
 class LiveEncoderCache:
-    """Finds the encoders of a project's live version.
+    """Finds the encoders of projects' live versions.
 
     Args:
         database: knows which version is live.
@@ -44,30 +47,46 @@ class LiveEncoderCache:
         self._artifacts = artifacts
         self._specs = {encoder.fingerprint: encoder.spec for encoder in in_charge.values()}
         self._device = device
-        self._loaded: OrderedDict[str, FrozenEncoder] = OrderedDict()
+        self._loaded: OrderedDict[tuple[ProjectId, str], FrozenEncoder] = OrderedDict()
 
-    def of(self, project: ProjectId) -> LiveEncoders | None:
-        """The live version's own encoders; None if it has none, or while they cannot be loaded."""
+    def of(self, project: ProjectId) -> list[OwnEncoder]:
+        """The live version's own encoders; those of the project's other versions are let go."""
         with self._database.transaction() as transaction:
             live = ModelRepository(transaction, project).live()
-        if live is None or not any(modality.get("base") for modality in live.manifest["modalities"]):
-            return None
-        try:
-            manifest = load_manifest(self._artifacts.path(live.artifact))
-            own = [entry for entry in manifest.modalities if entry.base]
-            encoders = [self._encoder(live.artifact, manifest, entry) for entry in own]
-        except (ArtifactError, SpecError, EncoderError) as error:
-            log.error("no vectors for new items, the live version's encoders cannot be loaded", error=str(error))
-            return None
-        return LiveEncoders(VersionId(live.id), encoders)
+        own = live.own_encoders if live else {}
+        self._keep(project, own.values())
+        if live is None:
+            return []
+        load = partial(self._load, project, live.artifact)
+        return [OwnEncoder(*names, partial(load, *names)) for names in own.items()]
 
-    def _encoder(self, artifact: str, manifest: Manifest, entry: ModalityManifest) -> FrozenEncoder:
-        encoder = self._loaded.pop(entry.encoder, None)
+    def _keep(self, project: ProjectId, fingerprints: Collection[str]) -> None:
+        for owner, fingerprint in list(self._loaded):
+            if owner == project and fingerprint not in fingerprints:
+                del self._loaded[owner, fingerprint]
+
+    def _load(self, project: ProjectId, artifact: str, modality: str, fingerprint: str) -> FrozenEncoder | None:
+        """From memory or from disk; None, and a line in the log, while it cannot be loaded."""
+        encoder = self._loaded.pop((project, fingerprint), None)
         if encoder is None:
-            folder, spec = self._artifacts.path(artifact), self._specs.get(entry.base)
-            encoder = load_adapted(folder, manifest, entry.name, device=self._device, spec=spec)
-            log.info("encoder of a version loaded", modality=entry.name, artifact=artifact)
-        self._loaded[entry.encoder] = encoder
-        while len(self._loaded) > KEPT:
-            self._loaded.popitem(last=False)
+            # Room first: the new one may fit only where an old one was.
+            self._shrink(KEPT - 1)
+            try:
+                encoder = self._read(artifact, modality)
+            except UNLOADABLE as error:
+                log.error("an encoder of the live version cannot be loaded", artifact=artifact, error=str(error))
+                return None
+        self._loaded[project, fingerprint] = encoder
         return encoder
+
+    def _read(self, artifact: str, modality: str) -> FrozenEncoder:
+        folder = self._artifacts.path(artifact)
+        manifest = load_manifest(folder)
+        entry = {entry.name: entry for entry in manifest.modalities}[modality]
+        encoder = load_adapted(folder, manifest, modality, device=self._device, spec=self._specs.get(entry.base))
+        log.info("encoder of a version loaded", modality=modality, artifact=artifact)
+        return encoder
+
+    def _shrink(self, size: int) -> None:
+        while len(self._loaded) > size:
+            self._loaded.popitem(last=False)

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from app.core.config import Settings
+from app.core.logging import configure_logging
 from model.config import ConfigError, TrainingConfig, parse_config
 from model.data.dataset import TrainingDataError
 from model.data.saved import load_dataset
@@ -86,6 +88,7 @@ def work(folder: Path, rank: int) -> None:
 def main(folder: Path, rank: int) -> int:
     """Returns the exit status."""
     end_with_parent()
+    configure_logging(Settings().log_level)
     try:
         work(folder, rank)
     except (ConfigError, TrainingDataError, TrainingDiverged, ParityError) as error:

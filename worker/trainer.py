@@ -12,7 +12,7 @@ from model.data.dataset import Dataset, TrainingDataError
 from model.export import ParityError, export_artifact
 from model.train import Progress, TrainingDiverged, TrainingStopped, fit
 from worker.train_process import Task
-from worker.train_processes import train_together
+from worker.train_processes import check_processes, train_together
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -23,9 +23,13 @@ class TorchTrainer:
     Args:
         device: as torch names it; of several processes, each takes a GPU of its own.
         processes: how many share a training.
+
+    Raises:
+        TrainingFailed: when so many cannot train on this device, before anything is read.
     """
 
     def __init__(self, *, device: str, processes: int = 1) -> None:
+        check_processes(processes, device)
         self._device = device
         self._processes = processes
 
@@ -40,7 +44,7 @@ class TorchTrainer:
         on_progress: Callable[[Mapping[str, Any]], None],
         should_stop: Callable[[], bool],
     ) -> Manifest:
-        """Leave a complete, checked artifact; raises JobStopped or TrainingFailed.
+        """Leave a complete, checked artifact; raises JobStopped, JobInterrupted or TrainingFailed.
 
         The state after each epoch goes into what is kept, and an attempt goes on from what it finds there.
         """

@@ -21,6 +21,7 @@ from app.core.config import Settings
 from app.core.errors import CrossanError
 from app.core.logging import configure_logging
 from app.core.types import ProjectId
+from app.db.answers import as_unavailable
 from app.training.cut import DataCut, read_cut
 from app.training.media import MediaSource
 from model.config import known_options, needs_media, parse_config
@@ -77,7 +78,7 @@ def search(settings: Settings, order: Order, *, asked: threading.Event, tell: Te
         tell: hears of `data`, of every `epoch`, and of the end of every trial (`ended`).
 
     Raises:
-        StudyUnusable: another process searches this study, or it was made for another search.
+        StudyUnusable: another process searches this study, or it was made for another search, or cannot be kept.
         TrainingFailed: nothing can be trained on this data.
         NothingLearned: no trial has completed an epoch.
     """
@@ -85,11 +86,11 @@ def search(settings: Settings, order: Order, *, asked: threading.Event, tell: Te
     context = build_context(settings)
     scratch = context.artifacts.new_folder(ProjectId(order.project))
     try:
-        with opened(settings.database, order.key) as study:
+        with opened(settings.database, order.key) as held:
             cut = _read(context, order, scratch, asked)
-            tell("data", {**cut.summary, **_before(study, cut)})
+            tell("data", {**cut.summary, **_before(held.study, cut)})
             task = Search(
-                study,
+                held,
                 cut.dataset,
                 method=order.method,
                 fixed=order.fixed,
@@ -98,7 +99,7 @@ def search(settings: Settings, order: Order, *, asked: threading.Event, tell: Te
                 device=pick_device(settings.device),
             )
             begun = task.run()
-            return {**_result(study, order), "begun": begun, "seconds": time.monotonic() - started}
+            return {**_result(held.study, order), "begun": begun, "seconds": time.monotonic() - started}
     finally:
         context.artifacts.discard(scratch)
         context.close()
@@ -177,8 +178,12 @@ def main() -> None:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             tell("result", search(settings, order, asked=asked, tell=tell))
-        except CrossanError as error:
-            tell("error", {"title": error.title, "detail": error.detail})
+        # The outermost frame of the process: what nobody expects still ends as a traceback.
+        except Exception as error:
+            expected = error if isinstance(error, CrossanError) else as_unavailable(error)
+            if expected is None:
+                raise
+            tell("error", {"title": expected.title, "detail": expected.detail})
             sys.exit(1)
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from psycopg.errors import InsufficientPrivilege, InvalidSchemaName
 from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from app.core.errors import CrossanError
 from app.core.types import ProjectId
+from app.db.session import WAIT_S
 
 SCHEMA = "optuna"
 """Our migrations look at `public` only, so the two never meet."""
@@ -25,6 +29,8 @@ LOCKS = 0x74756E65
 """First half of the advisory lock keys; the second is a hash of the study's name, 0 for the schema."""
 PATIENCE_S = 5.0
 """How long the connection of a killed search may take to be noticed."""
+LONG_LIVED = {"connect_timeout": WAIT_S, "keepalives_idle": 60, "options": "-c idle_session_timeout=0"}
+"""Of a connection that says nothing during a trial, which may take hours: nobody shall end it for that."""
 SEED = 0
 FREE_TRIALS, FREE_EPOCHS = 5, 2
 """Complete trials before any is pruned, and epochs of each that are not judged: the warm-up and a first look."""
@@ -35,7 +41,7 @@ ATTEMPT, DEFAULTS = "attempt", "defaults"
 
 
 class StudyUnusable(CrossanError):
-    """The study is being searched by another process, or was made for another search."""
+    """The study is being searched by another process, was made for another search, or cannot be kept."""
 
     slug = "study-unusable"
 
@@ -60,40 +66,82 @@ class StudyKey:
         return f"{self.project}/{self.name}"
 
 
+@dataclass(frozen=True)
+class HeldStudy:
+    """A study that is this process's own.
+
+    Attributes:
+        study: it.
+        check: raises StudyUnusable if it is that no longer, for the connection that holds it was lost.
+    """
+
+    study: Study
+    check: Callable[[], None]
+
+
 @contextmanager
-def opened(database_url: str, key: StudyKey) -> Iterator[Study]:
+def opened(database_url: str, key: StudyKey) -> Iterator[HeldStudy]:
     """The study, made if it is new, for this process alone; what a killed one has left is put in order.
 
     Raises:
-        StudyUnusable: another process has it, or it searches something else.
+        StudyUnusable: another process has it, it searches something else, or the database does not let us keep it.
     """
-    with _held(database_url, key.stored):
-        storage = _storage(database_url)
+    with _held(database_url, key.stored) as check:
+        with _allowed():
+            storage = _storage(database_url)
         try:
-            yield _study(storage, key)
+            with _allowed():
+                study = _study(storage, key)
+            yield HeldStudy(study, check)
         finally:
             storage.engine.dispose()
 
 
 @contextmanager
-def _held(database_url: str, name: str) -> Iterator[None]:
+def _held(database_url: str, name: str) -> Iterator[Callable[[], None]]:
     """Holds the study as long as the connection lives: a killed process lets go of it by itself."""
+    shown = name.partition("/")[2]
     with _connection(database_url) as connection:
         until = time.monotonic() + PATIENCE_S
         wish = {"locks": LOCKS, "name": name}
         while not connection.scalar(text("SELECT pg_try_advisory_lock(:locks, hashtext(:name))"), wish):
             if time.monotonic() >= until:
-                shown = name.partition("/")[2]
                 raise StudyUnusable(f"The study '{shown}' is being searched by another process; choose another name.")
             time.sleep(PATIENCE_S / 20)
-        yield
+
+        def check() -> None:
+            try:
+                connection.execute(text("SELECT 1"))
+            except DBAPIError as error:
+                raise StudyUnusable(
+                    f"The connection to the database that held the study '{shown}' was lost, and another process may "
+                    "have it by now. What is finished is kept: the same command goes on from there."
+                ) from error
+
+        yield check
 
 
 @contextmanager
 def _connection(database_url: str) -> Iterator[Connection]:
-    engine = create_engine(database_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    engine = create_engine(database_url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=LONG_LIVED)
     with engine.connect() as connection:
         yield connection
+
+
+@contextmanager
+def _allowed() -> Iterator[None]:
+    """Says what is missing when the database refuses us the schema."""
+    try:
+        yield
+    except (DBAPIError, StorageInternalError) as error:
+        source = error.__cause__ if isinstance(error, StorageInternalError) else error
+        reason = getattr(source, "orig", None)
+        if not isinstance(reason, InsufficientPrivilege | InvalidSchemaName):
+            raise
+        raise StudyUnusable(
+            f"The database lets this role neither make nor fill the schema '{SCHEMA}', which keeps the studies "
+            f"({' '.join(str(reason).split())}). Its owner can: CREATE SCHEMA {SCHEMA} AUTHORIZATION the_role."
+        ) from error
 
 
 def _storage(database_url: str) -> RDBStorage:
@@ -101,7 +149,9 @@ def _storage(database_url: str) -> RDBStorage:
     own = {"options": f"-csearch_path={SCHEMA}"}
     with _connection(database_url) as connection:
         connection.execute(text("SELECT pg_advisory_lock(:locks, 0)"), {"locks": LOCKS})
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        # IF NOT EXISTS would ask for the privilege to create one even where there is one.
+        if connection.scalar(text("SELECT to_regnamespace(:name) IS NULL"), {"name": SCHEMA}):
+            connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
         return RDBStorage(database_url, engine_kwargs={"connect_args": own, "pool_pre_ping": True})
 
 

@@ -19,7 +19,7 @@ from model.config import ConfigError, parse_config
 from model.data.dataset import Dataset, TrainingDataError
 from model.train import Progress, TrainingDiverged, TrainingStopped, fit
 from model.tuning_space import Dimension, defaults_of, space_of
-from worker.tune_study import DEFAULTS, begin_with, try_again
+from worker.tune_study import DEFAULTS, HeldStudy, begin_with, try_again
 
 COMPLETE, PRUNED, STOPPED, FAILED = "complete", "pruned", "stopped", "failed"
 FAILURES = (TrainingDiverged, TrainingDataError, ConfigError, torch.OutOfMemoryError, MemoryError)
@@ -59,7 +59,7 @@ class Search:
     """Tries configurations of a method on a dataset, the defaults first.
 
     Args:
-        study: remembers trials, proposes and prunes.
+        held: remembers trials, proposes and prunes.
         dataset: to learn from; its test set is never looked at.
         method: its name.
         fixed: hyperparameters that are not varied.
@@ -70,7 +70,7 @@ class Search:
 
     def __init__(
         self,
-        study: Study,
+        held: HeldStudy,
         dataset: Dataset,
         *,
         method: str,
@@ -79,7 +79,7 @@ class Search:
         tell: Tell,
         device: str,
     ) -> None:
-        self._study = study
+        self._study, self._check = held.study, held.check
         self._dataset = dataset
         self._method = method
         self._fixed = dict(fixed)
@@ -93,10 +93,12 @@ class Search:
 
         Raises:
             TrainingFailed: when nothing can be trained at all.
+            StudyUnusable: when the study is no longer this process's own.
         """
         begin_with(self._study, defaults_of(self._method, self._fixed))
         begun = failures = 0
         while not self._limits.over() and begun != self._limits.trials and failures != HOPELESS:
+            self._check()
             ended = self._try(self._study.ask())
             begun += 1
             failures = failures + 1 if ended.outcome == FAILED else 0

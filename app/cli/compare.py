@@ -1,5 +1,6 @@
 """`crossan compare`: methods side by side on a folder of items, media and events."""
 
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -48,6 +49,8 @@ def compare(  # noqa: PLR0913 - one argument is one option of the command
     """
     if find_spec("torch") is None:
         raise ClientError("`crossan compare` trains: pip install 'crossan[worker,compare]'.")
+    if out is not None:
+        _check_target(out)
     settings = Settings()
     kept = settings.data_dir / "compare"
     order = Order(
@@ -68,6 +71,22 @@ def compare(  # noqa: PLR0913 - one argument is one option of the command
         _plot(found, out)
     if found.failed:
         raise typer.Exit(1)
+
+
+def _check_target(out: Path) -> None:
+    """Better now than after hours: whether the results can be written.
+
+    Raises:
+        ClientError: they cannot.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise ClientError(f"{out} can't be written ({error.strerror}): name another file with --json.") from error
+    if out.is_dir():
+        raise ClientError(f"{out} is a folder: name a file with --json.")
 
 
 def _run(order: Order, settings: Settings, *, cache: Path, work: Path, out: Path | None) -> Comparison:

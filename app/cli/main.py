@@ -37,13 +37,25 @@ def main() -> None:
     """Run a command; an expected error is one message and exit code 1 (JSON on stdout with --json)."""
     try:
         app()
-    except (ClientError, CrossanError) as error:
-        as_json = "--json" in sys.argv
-        if as_json:
-            print_json({"error": describe(error)})
+    # The outermost frame of the process: what nobody expects still ends as a traceback.
+    except Exception as error:
+        expected = _expected(error)
+        if expected is None:
+            raise
+        if "--json" in sys.argv:
+            print_json({"error": describe(expected)})
         else:
-            notes.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+            notes.print(f"error: {expected}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
+
+
+def _expected(error: Exception) -> ClientError | CrossanError | None:
+    """The error as a person is told of it, or None for a bug."""
+    if isinstance(error, ClientError | CrossanError):
+        return error
+    from app.db.answers import as_unavailable
+
+    return as_unavailable(error)
 
 
 def describe(error: ClientError | CrossanError) -> dict[str, object]:

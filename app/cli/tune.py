@@ -16,6 +16,8 @@ from app.cli.output import console, print_json, table
 from app.cli.train import parse_settings
 from app.cli.tune_child import run_search
 from app.core.config import Settings
+from app.core.errors import ScopeMissing
+from app.core.types import Scope
 from model.options import ConfigError
 from model.tuning_space import space_of
 
@@ -87,7 +89,12 @@ def _default_name(method: str, fixed: Mapping[str, Any]) -> str:
 
 
 def _project_of(key: str) -> int:
-    """The project of a key, from the database: a search needs no running API."""
+    """The project of an admin key, from the database: a search needs no running API.
+
+    Raises:
+        ClientError: nobody has this key.
+        ScopeMissing: it may not order trainings, so it may not search for them either.
+    """
     from app.db.session import Database
     from app.projects.service import ProjectService
 
@@ -99,6 +106,8 @@ def _project_of(key: str) -> int:
         database.close()
     if principal is None:
         raise ClientError("The API key is unknown or revoked.")
+    if Scope.ADMIN not in principal.scopes:
+        raise ScopeMissing(Scope.ADMIN)
     return int(principal.project)
 
 

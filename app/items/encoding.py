@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.core.jobs import JobKind
-from app.core.types import ProjectId, VersionId
+from app.core.types import ProjectId
 from app.db.session import Database
 from app.items.encoding_repository import Claim, EncodingRepository, register_encoder
 from app.jobs.run import JobRun
@@ -29,6 +30,9 @@ MAX_ATTEMPTS = 3
 
 SLICE_S = 20.0
 """After this long a job ends, and another one goes on."""
+
+FAULTS = (RuntimeError, ValueError, ArithmeticError, LookupError, OSError)
+"""What an encoder, a device or a full disk may raise."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +70,17 @@ class FrozenEncoder(Protocol):
 
 
 @dataclass(frozen=True)
-class LiveEncoders:
-    """The encoders that a project's live version has changed, and which version that is."""
+class OwnEncoder:
+    """An encoder that a project's live version has changed, before it is loaded."""
 
-    version: VersionId
-    encoders: Sequence[FrozenEncoder]
+    modality: str
+    fingerprint: str
+    load: Callable[[], FrozenEncoder | None]
+    """None while it cannot be loaded."""
 
 
-LiveEncodersOf = Callable[[ProjectId], LiveEncoders | None]
-"""None when the live version reads the states of the encoders in charge."""
+OwnEncodersOf = Callable[[ProjectId], Sequence[OwnEncoder]]
+"""None at all when the live version reads the states of the encoders in charge; this is asked once a job."""
 
 Decoder = Callable[[EncoderSpec, Sequence[bytes]], Sequence[Sample | MediaError]]
 
@@ -88,6 +94,23 @@ class Settle(Protocol):
         """Carry it over to media and items."""
 
 
+@dataclass(frozen=True)
+class Turn:
+    """How it goes when it is the turn of some encoders.
+
+    Attributes:
+        settle: what follows from what they have finished.
+        tolerated: what makes one of them be left out, instead of ending the job.
+    """
+
+    settle: Settle
+    tolerated: tuple[type[Exception], ...]
+
+
+IN_CHARGE = Turn(EncodingRepository.settle, ())
+OF_THE_LIVE_VERSION = Turn(EncodingRepository.want_vectors, FAULTS)
+
+
 class EncodingService:
     """Encodes the pending media of projects.
 
@@ -98,7 +121,7 @@ class EncodingService:
         encoders: the frozen models, by modality.
         decode: bytes to samples, safe against hostile input.
         batch: contents at once, at most.
-        live_encoders: of a project, which encode what its live version has no vector for.
+        own_encoders: of a project's live version, which encode what has no vector under it.
     """
 
     def __init__(
@@ -110,7 +133,7 @@ class EncodingService:
         encoders: Mapping[str, FrozenEncoder],
         decode: Decoder,
         batch: int,
-        live_encoders: LiveEncodersOf = lambda project: None,
+        own_encoders: OwnEncodersOf = lambda project: (),
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -118,7 +141,7 @@ class EncodingService:
         self._encoders = encoders
         self._decode = decode
         self._batch = batch
-        self._live_encoders = live_encoders
+        self._own_encoders = own_encoders
 
     def register(self, queue: JobQueue) -> None:
         """Put these encoders in charge; after a change of encoder everything of its modality is encoded anew."""
@@ -137,29 +160,63 @@ class EncodingService:
     def encode_pending(self, run: JobRun, *, after_batch: Callable[[], object]) -> Progress:
         """Encode what is pending of the job's project, newest first, for a slice of time.
 
-        A slice, so that what is uploaded meanwhile, and other projects, wait seconds and not for a whole import.
+        A slice, so that what is uploaded meanwhile, and other projects, wait seconds and not for a whole import. The
+        encoders in charge come first; those of the live version take what is left of the slice, a batch at least, and
+        harm nobody when they fail.
 
         Raises:
             JobStopped: when the job shall leave off; finished batches stay.
         """
-        live = self._live_encoders(run.project)
+        own = self._own_encoders(run.project)
+        self._plan(run, own)
+        until = time.monotonic() + SLICE_S
+        work_off = partial(self._work_off, run, until=until, after_batch=after_batch)
+        base = work_off(list(self._encoders.values()), turn=IN_CHARGE)
+        live = work_off(self._load_awaited(run, own), turn=OF_THE_LIVE_VERSION)
+        return Progress(base.contents + live.contents, exhausted=base.exhausted and live.exhausted)
+
+    def _plan(self, run: JobRun, own: Sequence[OwnEncoder]) -> None:
+        """List what waits for the encoders in charge; what is tried again is tried again by the live version's too."""
         for encoder in self._encoders.values():
+            modality = encoder.spec.modality
             with self._database.transaction() as transaction:
                 work = EncodingRepository(transaction, run.project)
-                work.plan(encoder.spec.modality, encoder.fingerprint)
-                work.settle(encoder.spec.modality, encoder.fingerprint)
+                for changed in own:
+                    if changed.modality == modality:
+                        work.forget_failures(modality, changed.fingerprint)
+                work.plan(modality, encoder.fingerprint)
+                work.settle(modality, encoder.fingerprint)
+
+    def _load_awaited(self, run: JobRun, own: Sequence[OwnEncoder]) -> list[FrozenEncoder]:
+        """Those of the live version's encoders for which something waits, and which can be loaded."""
+        if not own:
+            return []
+        with self._database.transaction() as transaction:
+            work = EncodingRepository(transaction, run.project)
+            awaited = [changed for changed in own if work.awaits(changed.fingerprint)]
+        return [encoder for changed in awaited if (encoder := changed.load()) is not None]
+
+    def _work_off(
+        self,
+        run: JobRun,
+        encoders: list[FrozenEncoder],
+        *,
+        turn: Turn,
+        until: float,
+        after_batch: Callable[[], object],
+    ) -> Progress:
+        """Batches of each encoder in turn until nothing is left or, after a round at least, the time is over."""
         done = 0
         advanced = True
-        until = time.monotonic() + SLICE_S
         while advanced:
             advanced = False
-            for encoder in self._encoders.values():
-                count = self._encode_batch(run, encoder, EncodingRepository.settle)
-                if count:
-                    done, advanced = done + count, True
-                    after_batch()
-            for encoder in self._planned_live(run, live):
-                count = self._encode_batch(run, encoder, EncodingRepository.want_vectors)
+            for encoder in tuple(encoders):
+                try:
+                    count = self._encode_batch(run, encoder, turn.settle)
+                except turn.tolerated as error:
+                    log.error("encoder left out", project=run.project, encoder=encoder.fingerprint, error=str(error))
+                    encoders.remove(encoder)
+                    continue
                 if count:
                     done, advanced = done + count, True
                     after_batch()
@@ -173,16 +230,6 @@ class EncodingService:
             if not progress.exhausted:
                 JobService(transaction, queue).ensure_waiting(run.project, JobKind.ENCODE)
             run.finish(transaction, {"contents": progress.contents})
-
-    def _planned_live(self, run: JobRun, live: LiveEncoders | None) -> Sequence[FrozenEncoder]:
-        """The live version's own encoders, after listing what that version has no vector for."""
-        if live is None:
-            return []
-        with self._database.transaction() as transaction:
-            work = EncodingRepository(transaction, run.project)
-            for encoder in live.encoders:
-                work.plan_for_version(encoder.spec.modality, encoder.fingerprint, version=live.version)
-        return live.encoders
 
     def _encode_batch(self, run: JobRun, encoder: FrozenEncoder, settle: Settle) -> int:
         run.check()
@@ -254,7 +301,14 @@ class EncodingService:
             if encoded:
                 work.store(list(encoded), shard)
             for claim, reason in failed.items():
-                log.info("media failed", project=run.project, content=claim.content_hash, reason=reason)
+                log.warning(
+                    "media failed",
+                    project=run.project,
+                    modality=encoder.spec.modality,
+                    content=claim.content_hash,
+                    encoder=encoder.fingerprint,
+                    reason=reason,
+                )
                 work.fail(claim, reason)
             done = [claim.content_hash for claim in (*encoded, *failed)]
             settle(work, encoder.spec.modality, encoder.fingerprint, contents=done)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, literal, select, text, update
+from sqlalchemy import ColumnElement, delete, exists, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.types import JobState, MediaState, ProjectId, VersionId
+from app.core.types import ItemState, JobState, MediaState, ProjectId
 from app.db.repository import Repository
 from app.db.session import Transaction
-from app.db.tables import EncoderRow, HiddenStatesRow, ItemRow, JobRow, MediaRow
+from app.db.tables import EncoderRow, HiddenStatesRow, ItemRow, JobRow, MediaRow, ProjectRow
 
 
 @dataclass(frozen=True)
@@ -69,18 +69,6 @@ WHERE items.id = news.item_pk AND items.deleted_at IS NULL
 """)
 
 
-_PLAN_FOR_VERSION = text("""
-INSERT INTO hidden_states (project_id, content_hash, modality, fingerprint)
-SELECT DISTINCT media.project_id, media.content_hash, media.modality, :fingerprint
-FROM media
-    JOIN items ON items.id = media.item_pk AND items.deleted_at IS NULL AND items.content_key IS NOT NULL
-    LEFT JOIN item_vectors ON item_vectors.item_pk = items.id AND item_vectors.version_id = :version
-WHERE media.project_id = :project AND media.modality = :modality AND media.state = 'encoded'
-    AND item_vectors.content_key IS DISTINCT FROM items.content_key
-ON CONFLICT (project_id, content_hash, fingerprint) DO NOTHING
-""")
-
-
 class EncodingRepository(Repository):
     """The work list of one project."""
 
@@ -97,6 +85,8 @@ class EncodingRepository(Repository):
                 MediaRow.project_id == self.project, MediaRow.modality == modality, MediaRow.state == MediaState.PENDING
             )
             .distinct()
+            # In one order for all, so that two who plan the same contents wait for each other and not in a circle.
+            .order_by(MediaRow.content_hash)
         )
         columns = ["project_id", "content_hash", "modality", "fingerprint"]
         self.session.execute(
@@ -109,15 +99,29 @@ class EncodingRepository(Repository):
             )
         )
 
-    def plan_for_version(self, modality: str, fingerprint: str, *, version: VersionId) -> None:
-        """List the contents of items without a vector of their present contents under a version, once.
-
-        What has failed under this encoder stays failed: the states of the media are the business of those in charge.
-        """
-        self.session.execute(
-            _PLAN_FOR_VERSION,
-            {"project": self.project, "modality": modality, "fingerprint": fingerprint, "version": version},
+    def forget_failures(self, modality: str, fingerprint: str) -> None:
+        """Have contents that wait for the encoder in charge, such as one uploaded again, tried by this one too."""
+        waiting = (
+            MediaRow.project_id == self.project,
+            MediaRow.modality == modality,
+            MediaRow.state == MediaState.PENDING,
         )
+        failed = (
+            HiddenStatesRow.project_id == self.project,
+            HiddenStatesRow.fingerprint == fingerprint,
+            HiddenStatesRow.state == MediaState.FAILED,
+        )
+        contents = select(MediaRow.content_hash).where(*waiting)
+        self.session.execute(delete(HiddenStatesRow).where(*failed, HiddenStatesRow.content_hash.in_(contents)))
+
+    def awaits(self, fingerprint: str) -> bool:
+        """Whether any content waits for this encoder."""
+        waiting = exists().where(
+            HiddenStatesRow.project_id == self.project,
+            HiddenStatesRow.fingerprint == fingerprint,
+            HiddenStatesRow.state == MediaState.PENDING,
+        )
+        return self.session.scalars(select(waiting)).one()
 
     def claim(self, fingerprint: str, *, job: UUID, limit: int) -> Sequence[Claim]:
         """Take the newest contents that no running job is at; a claim of a job that has ended counts for nothing."""
@@ -195,14 +199,23 @@ class EncodingRepository(Repository):
             self.refresh(pks)
 
     def want_vectors(self, modality: str, fingerprint: str, *, contents: Sequence[str]) -> None:
-        """Have items with these contents looked at: there may be new states for their vector."""
+        """Have items with these contents looked at, other than those that are ready or wait for an encoder in charge.
+
+        The project is held against `VectorService`, which holds it too: an item that is put aside there, because these
+        contents are not finished, is either seen here or finds them finished.
+        """
+        self.session.execute(select(ProjectRow.id).where(ProjectRow.id == self.project).with_for_update(key_share=True))
         having = select(MediaRow.item_pk).where(
             MediaRow.project_id == self.project, MediaRow.modality == modality, MediaRow.content_hash.in_(contents)
         )
-        wanted = (ItemRow.id.in_(having), ItemRow.content_key.is_not(None), ItemRow.deleted_at.is_(None))
-        pks = list(
-            self.session.scalars(select(ItemRow.id).where(*wanted).order_by(ItemRow.id).with_for_update(key_share=True))
+        wanted = (
+            ItemRow.id.in_(having),
+            ItemRow.content_key.is_not(None),
+            ItemRow.deleted_at.is_(None),
+            ItemRow.state.in_([ItemState.ENCODED, ItemState.FAILED]),
         )
+        locked = select(ItemRow.id).where(*wanted).order_by(ItemRow.id).with_for_update(key_share=True)
+        pks = list(self.session.scalars(locked))
         self.session.execute(update(ItemRow).where(ItemRow.id.in_(pks)).values(needs_vector=True))
 
     def refresh(self, pks: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.core.types import ItemState, MediaState
 from app.db.repository import Repository
-from app.db.tables import ItemRow, ItemVectorRow, MediaRow, ProjectRow
+from app.db.tables import HiddenStatesRow, ItemRow, ItemVectorRow, MediaRow, ProjectRow
 
 _INSERTED: ColumnElement[bool] = literal_column("(xmax = 0)")
 """True in RETURNING of an upsert when the row is new."""
@@ -48,15 +48,21 @@ class ItemRepository(Repository):
     def set_media(self, row: ItemRow, modality: str, values: Mapping[str, Any]) -> bool:
         """Attach content to the item; False when it had this very content already.
 
-        The same bytes uploaded again after a failure are tried again.
+        The same bytes uploaded again after a failure, be it that of one version's own encoder, are tried again.
         """
         fresh = {**values, "state": MediaState.PENDING, "error": None}
         statement = insert(MediaRow).values(project_id=self.project, item_pk=row.id, modality=modality, **fresh)
+        failed = exists().where(
+            HiddenStatesRow.project_id == self.project,
+            HiddenStatesRow.content_hash == values["content_hash"],
+            HiddenStatesRow.modality == modality,
+            HiddenStatesRow.state == MediaState.FAILED,
+        )
         query = statement.on_conflict_do_update(
             index_elements=["item_pk", "modality"],
             set_=fresh,
             where=(MediaRow.content_hash != values["content_hash"])
-            | (MediaRow.state == MediaState.FAILED) & literal(values["source"] == "upload"),
+            | ((MediaRow.state == MediaState.FAILED) | failed) & literal(values["source"] == "upload"),
         ).returning(MediaRow.id)
         changed = self.session.scalars(query).one_or_none() is not None
         if not changed:

@@ -144,6 +144,11 @@ class JobRepository:
         """Delete ended jobs that nobody asks for any more."""
         self._session.execute(delete(JobRow).where(JobRow.kind.in_(kinds), JobRow.finished_at < _ago(older_s)))
 
+    def open_ids(self, kind: JobKind) -> Sequence[UUID]:
+        """The jobs of a kind that wait or run, of every project."""
+        query = select(JobRow.id).where(JobRow.kind == kind, JobRow.state.in_([JobState.QUEUED, JobState.RUNNING]))
+        return self._session.scalars(query).all()
+
     def count_open(self, project: ProjectId) -> Mapping[str, int]:
         """How many jobs wait and run."""
         query = (

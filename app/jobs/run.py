@@ -23,6 +23,10 @@ class JobStopped(Exception):
     """The work left off on request; `JobRun` knows why."""
 
 
+class JobInterrupted(Exception):
+    """Something killed a part of the work: the sweep takes the job up again, as if the worker had died."""
+
+
 class JobRun:
     """A job this process owns, as a context that beats until it is left.
 
@@ -154,8 +158,8 @@ def run_job(
             run.leave_off()
         except CrossanError as error:
             run.fail(error.detail)
-        except OperationalError:
-            # The database was away: without a heartbeat the sweep takes the job up again.
+        except (OperationalError, JobInterrupted):
+            # The database was away, or a process was killed: without a heartbeat the sweep takes the job up again.
             raise
         except Exception as error:
             run.fail(f"{type(error).__name__}: {error}")

@@ -1,6 +1,6 @@
 """Queries for versions, the live pointer, and item vectors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
-from sqlalchemy import func, select, text, tuple_, update
+from sqlalchemy import exists, func, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 
 from app.core.types import ItemState, MediaState, VersionId
 from app.db.repository import Repository
@@ -23,6 +24,16 @@ class StatesLocation:
     modality: str
     shard: str
     shard_row: int
+
+
+@dataclass(frozen=True)
+class UnseenMedium:
+    """A medium that an encoder of the live version's own has not finished with."""
+
+    item_pk: int
+    modality: str
+    content_hash: str
+    state: str
 
 
 @dataclass(frozen=True)
@@ -132,6 +143,42 @@ class ModelRepository(Repository):
             .with_for_update(skip_locked=True)
         )
         return [StaleItem(pk, key or "") for pk, key in self.session.execute(query)]
+
+    def unseen_media(self, pks: Sequence[int], own: Mapping[str, str]) -> Sequence[UnseenMedium]:
+        """What a version's own encoders, fingerprints by modality, still have to look at for these items.
+
+        What has failed under the encoder in charge is not for them; what has failed under them is finished.
+        """
+        if not own:
+            return []
+        finished = exists().where(
+            HiddenStatesRow.project_id == MediaRow.project_id,
+            HiddenStatesRow.content_hash == MediaRow.content_hash,
+            tuple_(MediaRow.modality, HiddenStatesRow.fingerprint).in_(list(own.items())),
+            HiddenStatesRow.state != MediaState.PENDING,
+        )
+        query = select(MediaRow.item_pk, MediaRow.modality, MediaRow.content_hash, MediaRow.state).where(
+            MediaRow.item_pk.in_(pks), MediaRow.modality.in_(list(own)), MediaRow.state != MediaState.FAILED, ~finished
+        )
+        return [UnseenMedium(*row) for row in self.session.execute(query)]
+
+    def list_contents(self, media: Iterable[UnseenMedium], own: Mapping[str, str]) -> bool:
+        """Put contents on the work list of these encoders, once; whether any was not there yet.
+
+        What the encoder in charge has not been through itself comes when it has.
+        """
+        # In one order for everybody, so that two who list the same contents wait for each other and not in a circle.
+        contents = sorted(
+            {(one.content_hash, one.modality) for one in media if one.state == MediaState.ENCODED},
+        )
+        if not contents:
+            return False
+        rows = [
+            {"project_id": self.project, "content_hash": content, "modality": name, "fingerprint": own[name]}
+            for content, name in contents
+        ]
+        statement = insert(HiddenStatesRow).values(rows).on_conflict_do_nothing().returning(HiddenStatesRow.id)
+        return bool(self.session.scalars(statement).all())
 
     def locate_states(self, pks: Sequence[int], encoders: Iterable[tuple[str, str]]) -> Sequence[StatesLocation]:
         """Where the hidden states of these items lie, under encoders given as (modality, fingerprint)."""

@@ -40,8 +40,8 @@ class ModelService:
         """Move the pointer; items without a vector under this version get one, and every API process is told."""
         self._models.set_live(row)
         self._jobs.ensure_waiting(self._project, JobKind.INDEX)
-        if any(modality.get("base") for modality in row.manifest["modalities"]):
-            # Its own encoders have not seen what came after its training.
+        if row.own_encoders:
+            # Something may wait for them since this version was live before.
             self._jobs.ensure_waiting(self._project, JobKind.ENCODE)
         self._transaction.after_commit(lambda: self._changes.announce(self._project))
 

@@ -8,13 +8,16 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from app.core.jobs import JobKind
 from app.core.types import ProjectId, VersionId
 from app.db.session import Database
 from app.db.tables import ModelVersionRow
+from app.jobs.service import JobService
 from app.models.repository import ModelRepository, NewVector, StaleItem, StatesLocation
 from app.stores.artifacts import ArtifactStore
 from app.stores.changes import ChangeFeed
 from app.stores.features import FeatureStore
+from app.stores.queue import JobQueue
 from model.artifact import ArtifactError, Manifest, load_manifest
 from model.runtime import ItemTower
 
@@ -31,15 +34,23 @@ class VectorService:
         features: hidden states.
         artifacts: published versions.
         changes: tells the API processes.
+        queue: to the workers.
     """
 
     def __init__(
-        self, database: Database, features: FeatureStore, artifacts: ArtifactStore, changes: ChangeFeed
+        self,
+        database: Database,
+        features: FeatureStore,
+        artifacts: ArtifactStore,
+        *,
+        changes: ChangeFeed,
+        queue: JobQueue,
     ) -> None:
         self._database = database
         self._features = features
         self._artifacts = artifacts
         self._changes = changes
+        self._queue = queue
 
     def refresh(self, project: ProjectId) -> int:
         """Compute every vector that the live version lacks; how many were written.
@@ -55,7 +66,12 @@ class VectorService:
         return written
 
     def _refresh_batch(self, project: ProjectId) -> int | None:
-        """One batch; None when nothing waits."""
+        """One batch; None when nothing waits.
+
+        An item with contents that the live version's own encoders have yet to see gets no vector of the others alone:
+        it is taken off the list, its contents are put on theirs, and it is back when they are done
+        (`EncodingRepository.want_vectors`).
+        """
         with self._database.transaction() as transaction:
             models = ModelRepository(transaction, project)
             models.hold_live()
@@ -63,11 +79,21 @@ class VectorService:
             items = models.stale_items(limit=BATCH) if live else []
             if live is None or not items:
                 return None
-            vectors = self._compute(models, live, items)
+            unseen = models.unseen_media([item.pk for item in items], live.own_encoders)
+            listed = models.list_contents(unseen, live.own_encoders)
+            incomplete = {medium.item_pk for medium in unseen}
+            vectors = self._compute(models, live, [item for item in items if item.pk not in incomplete])
             models.write_vectors(VersionId(live.id), vectors)
             models.mark_indexed(items, ready=[vector.item_pk for vector in vectors])
             transaction.after_commit(lambda: self._changes.announce(project))
+        if listed:
+            self._ensure_encoding(project)
         return len(vectors)
+
+    def _ensure_encoding(self, project: ProjectId) -> None:
+        """In a transaction that holds no items: those who upload hold items and the waiting job too."""
+        with self._database.transaction() as transaction:
+            JobService(transaction, self._queue).ensure_waiting(project, JobKind.ENCODE)
 
     def _compute(self, models: ModelRepository, live: ModelVersionRow, items: Sequence[StaleItem]) -> list[NewVector]:
         folder = self._artifacts.path(live.artifact)

@@ -3,11 +3,13 @@
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.types import ProjectId
 
 LEFTOVER_S = 7 * 86_400.0
+KEPT = ".partial-kept-"
 
 
 class ArtifactStore:
@@ -31,9 +33,14 @@ class ArtifactStore:
 
     def kept_folder(self, project: ProjectId, name: str) -> Path:
         """A scratch folder that whoever asks by the same name gets again; it is to be discarded in the end."""
-        folder = self._root / str(project) / f".partial-{name}"
+        folder = self._root / str(project) / f"{KEPT}{name}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def kept_folders(self) -> Iterator[tuple[str, Path]]:
+        """Every kept folder of every project, after its name."""
+        for folder in self._root.glob(f"*/{KEPT}*"):
+            yield folder.name.removeprefix(KEPT), folder
 
     def discard(self, folder: Path) -> None:
         """Remove a scratch folder; nothing if it has been published."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, overload
 
 import numpy as np
 import structlog
@@ -14,7 +13,8 @@ from app.items.encoding import Decoder
 from app.stores.blobs import BlobStore
 from app.training.repository import ItemContent
 from model.data.dataset import Dataset, FeatureTable, MediaTable
-from model.encoders.decode import MediaError, Sample
+from model.data.saved import ArrayFiles
+from model.encoders.decode import MediaError
 from model.encoders.spec import EncoderSpec
 
 log = structlog.get_logger(__name__)
@@ -41,30 +41,6 @@ class MediaSource:
     def wants(self, modality: str) -> bool:
         """Whether the media of a modality are needed."""
         return not self.modalities or modality in self.modalities
-
-
-class SampleFiles(Sequence[Sample]):
-    """Samples on disk, each read when it is asked for."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = paths
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._paths)
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> "SampleFiles": ...
-
-    def __getitem__(self, index: int | slice) -> Any:
-        """Read one, or name some."""
-        if isinstance(index, slice):
-            return SampleFiles(self._paths[index])
-        stored = np.load(self._paths[index], allow_pickle=False)
-        return stored.item() if stored.dtype.kind == "U" else stored
 
 
 def with_media(
@@ -102,7 +78,7 @@ def with_media(
         row_of_item = np.full(dataset.item_count, -1, np.int32)
         for item in known:
             row_of_item[rows[item.item_pk]] = number.get(item.content_hash, -1)
-        media.append(MediaTable(spec, SampleFiles(list(paths.values())), row_of_item))
+        media.append(MediaTable(spec, ArrayFiles(list(paths.values())), row_of_item))
         features.append(replace(table, row_of_item=np.where(row_of_item >= 0, table.row_of_item, -1)))
     return replace(dataset, features=features, media=media)
 

@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 from sqlalchemy.exc import OperationalError
 
 from app.core.types import Promotion, VersionId
 from app.db.session import Database
 from app.items.encoding import Decoder
-from app.jobs.run import JobRun, JobStopped
+from app.jobs.run import JobInterrupted, JobRun, JobStopped
 from app.jobs.service import JobService
 from app.models.repository import ModelRepository, NewVector
 from app.models.service import ModelService
@@ -24,7 +25,9 @@ from app.stores.changes import ChangeFeed
 from app.stores.features import FeatureStore
 from app.stores.queue import JobQueue
 from app.training.cut import DataCut, read_cut
+from app.training.kept import kept_cut
 from app.training.media import MediaSource
+from app.training.repository import CutRepository
 from model.artifact import ArtifactError, Manifest, load_item_vectors, load_manifest
 from model.config import TrainingConfig, needs_media, parse_config
 from model.data.dataset import Dataset, Interactions
@@ -64,7 +67,7 @@ class Trainer(Protocol):
         on_progress: Callable[[Mapping[str, Any]], None],
         should_stop: Callable[[], bool],
     ) -> Manifest:
-        """Leave a complete, checked artifact; raises JobStopped or TrainingFailed."""
+        """Leave a complete, checked artifact; raises JobStopped, JobInterrupted or TrainingFailed."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,11 @@ class TrainingPipeline:
         """Do all of it; the version, its vectors, the pointer and the job's end are one transaction."""
         parts, project = self._parts, self._run.project
         folder = parts.artifacts.new_folder(project)
-        scratch = parts.artifacts.new_folder(project)
         try:
-            self._show(stage="reading")
-            cut = self._read(scratch)
-            self._cut = cut.summary
             with self._kept() as kept:
+                self._show(stage="reading")
+                cut = kept_cut(kept, self._read)
+                self._cut = cut.summary
                 manifest = self._fit(cut, Folders(folder, kept))
                 self._show(stage="comparing")
                 promote, live_metrics = self._compare(cut, manifest)
@@ -108,18 +110,24 @@ class TrainingPipeline:
                 self._publish(cut, folder, manifest, promote=promote, live_metrics=live_metrics)
         finally:
             parts.artifacts.discard(folder)
-            parts.artifacts.discard(scratch)
 
     @contextmanager
     def _kept(self) -> Iterator[Path]:
-        """The folder that the job's attempts share; it goes when the job ends, and stays when another one follows."""
+        """The folder that the job's attempts share; it goes when the job ends, and stays when another one follows.
+
+        An attempt that ends the process, or that does not get this far, leaves it to `app.training.upkeep`.
+        """
         artifacts = self._parts.artifacts
         folder = artifacts.kept_folder(self._run.project, str(self._run.id))
-        over = True
+        over = False
         try:
             yield folder
-        except (JobStopped, OperationalError):
+            over = True
+        except (JobStopped, JobInterrupted, OperationalError):
             over = self._run.cancelled
+            raise
+        except Exception:
+            over = True
             raise
         finally:
             if over:
@@ -168,12 +176,21 @@ class TrainingPipeline:
                 _readable_by(load_manifest(folder), cut),
                 SPLITS[self._config.optimisation.split](_asked_about(manifest, self._config, cut)).validation,
                 item_ids=[item.item_id for item in cut.items],
+                served=self._served(VersionId(live.id), cut),
             )
         except ArtifactError as error:
             log.warning("the live version cannot be compared", version=live.name, error=str(error))
             return wish is not Promotion.NEVER, None
         better = manifest.metrics["validation"][COMPARED_BY] >= found[COMPARED_BY]
         return wish is Promotion.ALWAYS or (wish is Promotion.IF_BETTER and better), found
+
+    def _served(self, version: VersionId, cut: DataCut) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """The vectors that items of the cut have under a version: also those that came after its training."""
+        items = {item.pk: item.item_id for item in cut.items}
+        with self._parts.database.transaction() as transaction:
+            for pk, vector in CutRepository(transaction, self._run.project).vectors(version):
+                if pk in items:
+                    yield items[pk], np.frombuffer(vector, "<f4")
 
     def _publish(
         self,

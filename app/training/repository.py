@@ -1,14 +1,16 @@
 """Queries that read a training's data cut."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from app.core.types import MediaState
+from app.core.types import MediaState, VersionId
 from app.db.repository import Repository
-from app.db.tables import EncoderRow, HiddenStatesRow, ItemRow, MediaRow
+from app.db.tables import EncoderRow, HiddenStatesRow, ItemRow, ItemVectorRow, MediaRow
 from app.models.repository import StatesLocation
+
+ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ class CutRepository(Repository):
     def encoders(self) -> Sequence[EncoderRow]:
         """The encoders in charge."""
         return self.session.scalars(select(EncoderRow)).all()
+
+    def vectors(self, version: VersionId) -> Iterator[tuple[int, bytes]]:
+        """The item vectors of a version, little-endian float32, by the key of their item; a few at a time."""
+        query = select(ItemVectorRow.item_pk, ItemVectorRow.vector).where(ItemVectorRow.version_id == version)
+        found = self.session.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
+        return ((pk, vector) for pk, vector in found)
 
     def contents(self, encoder: EncoderRow) -> Sequence[ItemContent]:
         """The contents of one modality that its encoder has encoded."""

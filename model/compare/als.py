@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from model.compare.plan import ALS_NEEDS
 from model.data.dataset import Interactions
 from model.evaluation.ranking import Scorer
 
@@ -30,7 +31,7 @@ def als(train: Interactions, item_count: int) -> Scorer:
         from implicit.cpu.als import AlternatingLeastSquares
         from scipy.sparse import csr_matrix
     except ImportError as error:
-        raise MissingLibrary("needs the library implicit: pip install 'crossan[compare]'") from error
+        raise MissingLibrary(ALS_NEEDS) from error
 
     def matrix(events: Interactions) -> csr_matrix:
         """Users by items: 1 where there was an event."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from itertools import combinations
 from typing import Any
 
 from model.compare.files import digest_of
 from model.config import METHODS, ConfigError, known_options, needs_media, parse_config
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Raise it when what a cell measures changes, so that older results are not taken for new ones."""
 
 ALL_SUBSETS = "all-subsets"
 BASELINES = ("popular", "markov", "item_knn", "als")
 """What every method is compared with; each has one cell, since none depends on a seed or on content."""
+ALS_NEEDS = "needs the library implicit: pip install 'crossan[compare]'"
 
 Subset = tuple[str, ...]
 
@@ -165,6 +167,11 @@ def _subset(text: str, there: Sequence[str]) -> Subset:
     return tuple(name for name in there if name in wanted)
 
 
+def skipped_baselines() -> dict[str, str]:
+    """Returns the baselines that cannot be computed with what is installed, and what each needs."""
+    return {} if find_spec("implicit") else {"als": ALS_NEEDS}
+
+
 def plan_cells(
     variants: Sequence[Variant],
     overrides: Overrides,
@@ -175,7 +182,9 @@ def plan_cells(
 ) -> list[Cell]:
     """Returns every run: baselines first, then seed by seed, so that an early look shows all rows.
 
-    A method that reads no content has one row, whatever the modalities.
+    A method that reads no content has one row, whatever the modalities. Where one of the runs has the encoders in every
+    step, a loss of `auto` is `in_batch` for all: the whole catalogue could not compete there, and the loss is the same
+    for every row.
 
     Raises:
         ConfigError: an option has a value that its method does not take.
@@ -185,7 +194,13 @@ def plan_cells(
     for seed in range(seeds):
         for variant in variants:
             cells += _cells_of(variant, overrides.of(variant), subsets, seed)
-    return cells
+    return [_with_affordable_loss(cell) for cell in cells] if keeps_media(cells) else cells
+
+
+def _with_affordable_loss(cell: Cell) -> Cell:
+    if cell.is_baseline or cell.options.get("loss", "auto") != "auto":
+        return cell
+    return replace(cell, options={**cell.options, "loss": "in_batch"})
 
 
 def _cells_of(variant: Variant, options: Mapping[str, Any], subsets: Sequence[Subset], seed: int) -> list[Cell]:

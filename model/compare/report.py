@@ -11,6 +11,9 @@ from model.compare.plan import Cell, Subset
 from model.compare.tpme import Cost, tpme
 
 METRICS = ("hr10", "ndcg10", "mrr", "coverage10")
+COLD = "0-5"
+"""Of the slices of a report by a target's training events: the targets that are cold."""
+COLD_METRIC = "hr50"
 REFERENCE = "full"
 """The method that TPME is relative to."""
 
@@ -45,6 +48,8 @@ class Row:
         method: its method, or the name of a baseline.
         modalities: that it reads; empty when it reads none.
         quality: mean and standard error of each of `METRICS` that is there.
+        cold: HR@50 on targets with at most 5 training events; None where there is no such target.
+        cold_targets: how many these are.
         seconds: of the training steps of an epoch.
         cpu_seconds: that all processors worked on them; it says more than `seconds` on a machine that is shared.
         best_epoch: epochs to the best one.
@@ -59,6 +64,8 @@ class Row:
     method: str
     modalities: Subset
     quality: Mapping[str, Mean] = field(default_factory=dict)
+    cold: Mean | None = None
+    cold_targets: int | None = None
     seconds: Mean | None = None
     cpu_seconds: Mean | None = None
     best_epoch: Mean | None = None
@@ -99,12 +106,16 @@ def _row(label: str, method: str, subset: Subset, results: Sequence[Mapping[str,
     good = [result for result in results if result is not None and "error" not in result]
     tests: list[Mapping[str, Any]] = [result["metrics"]["test"] for result in good]
     quality = {name: mean_of([test[name] for test in tests if name in test]) for name in METRICS}
+    cold = [_cold(result["metrics"]) for result in good]
+    counts = [int(one["users"]) for one in cold if "users" in one]
     totals = [result["parameters"]["total"] for result in good if "parameters" in result]
     return Row(
         label,
         method,
         subset,
         quality={name: mean for name, mean in quality.items() if mean is not None},
+        cold=mean_of([one[COLD_METRIC] for one in cold if COLD_METRIC in one]),
+        cold_targets=max(counts, default=None),
         seconds=_mean_field(good, "seconds_per_epoch"),
         cpu_seconds=_mean_field(good, "cpu_seconds_per_epoch"),
         best_epoch=_mean_field(good, "best_epoch"),
@@ -113,6 +124,12 @@ def _row(label: str, method: str, subset: Subset, results: Sequence[Mapping[str,
         errors=[str(result["error"]) for result in results if result is not None and "error" in result],
         waiting=sum(result is None for result in results),
     )
+
+
+def _cold(metrics: Mapping[str, Any]) -> Mapping[str, float]:
+    """Returns the metrics on cold targets, without any where a result does not tell them apart."""
+    found: Mapping[str, float] = metrics.get("slices", {}).get("items_by_events", {}).get(COLD, {})
+    return found
 
 
 def _mean_field(results: Sequence[Mapping[str, Any]], name: str) -> Mean | None:

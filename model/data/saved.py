@@ -25,7 +25,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ArrayFiles(Sequence[Sample]):
-    """Arrays that lie in `.npy` files and are read when they are asked for.
+    """Samples that lie in `.npy` files, a text as an array of no dimension, and are read when they are asked for.
 
     Attributes:
         paths: one file for each, in order.
@@ -34,7 +34,7 @@ class ArrayFiles(Sequence[Sample]):
     paths: Sequence[Path]
 
     def __len__(self) -> int:
-        """Returns the number of arrays."""
+        """Returns the number of samples."""
         return len(self.paths)
 
     @overload
@@ -44,16 +44,18 @@ class ArrayFiles(Sequence[Sample]):
     def __getitem__(self, index: slice) -> ArrayFiles: ...
 
     def __getitem__(self, index: int | slice) -> Sample | ArrayFiles:
-        """Reads one array, or returns some of them unread."""
+        """Reads one sample, or returns some of them unread."""
         if isinstance(index, slice):
             return ArrayFiles(self.paths[index])
-        return np.load(self.paths[index])
+        stored: NDArray[Any] = np.load(self.paths[index], allow_pickle=False)
+        return str(stored) if stored.dtype.kind == "U" else stored
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> None:
     """Writes a dataset into a folder of its own; a folder that is there already is replaced at the end.
 
-    Media that are `ArrayFiles` are linked to where the file system can do so, and copied elsewhere.
+    States that are mapped from a whole `.npy` file, and media that are `ArrayFiles`, are linked to where the file
+    system can do so, and copied elsewhere: such files must not be changed any more.
 
     Args:
         dataset: what to write; an interrupted call leaves no folder of this name.
@@ -87,23 +89,43 @@ def _save_arrays(dataset: Dataset, folder: Path) -> None:
     if events.times is not None:
         np.save(folder / "times.npy", events.times)
     for number, table in enumerate(dataset.features):
-        np.save(folder / f"features-{number}.npy", table.states)
+        _save_states(table.states, folder / f"features-{number}.npy")
         np.save(folder / f"features-{number}-rows.npy", table.row_of_item)
 
 
+def _save_states(states: NDArray[np.float16], path: Path) -> None:
+    source = _mapped_from(states)
+    if source is None:
+        np.save(path, states)
+    else:
+        _link(source, path)
+
+
+def _mapped_from(states: NDArray[np.float16]) -> Path | None:
+    """Returns the `.npy` file that the array is all of, read-only; None if it is another's part, or in memory."""
+    if not isinstance(states, np.memmap) or states.filename is None or states.mode != "r":
+        return None
+    path = Path(states.filename)
+    try:
+        same = (states.shape, False, states.dtype) == _header(path)
+    except (OSError, ValueError):
+        return None
+    return path if same and states.flags.c_contiguous else None
+
+
 def _save_samples(samples: Sequence[Sample], folder: Path) -> None:
-    """Writes texts as one JSON list, arrays as a file each; the index of arrays is their number."""
-    if len(samples) and isinstance(samples[0], str):
-        folder.with_suffix(".json").write_text(json.dumps(list(samples), ensure_ascii=False), encoding="utf-8")
-        return
-    folder.mkdir()
+    """Links files; writes texts as one JSON list, arrays as a file each, whose name is their number."""
     paths = (folder / f"{number:07d}.npy" for number in range(len(samples)))
     if isinstance(samples, ArrayFiles):
+        folder.mkdir()
         for source, path in zip(samples.paths, paths, strict=True):
             _link(source, path)
-        return
-    for number, path in enumerate(paths):
-        np.save(path, samples[number])
+    elif len(samples) and isinstance(samples[0], str):
+        folder.with_suffix(".json").write_text(json.dumps(list(samples), ensure_ascii=False), encoding="utf-8")
+    else:
+        folder.mkdir()
+        for number, path in enumerate(paths):
+            np.save(path, samples[number])
 
 
 def _link(source: Path, path: Path) -> None:
@@ -141,15 +163,17 @@ def _index(folder: Path) -> dict[str, Any]:
 
 def _mapped(path: Path) -> NDArray[np.float16]:
     """Maps an array read-only; one without elements cannot be mapped and is read."""
-    array: NDArray[np.float16] = np.load(path, mmap_mode=None if 0 in _shape(path) else "r")
+    shape, *_ = _header(path)
+    array: NDArray[np.float16] = np.load(path, mmap_mode=None if 0 in shape else "r")
     return array
 
 
-def _shape(path: Path) -> tuple[int, ...]:
+def _header(path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Returns the shape of an array in a file, whether it lies there column by column, and its type."""
     with path.open("rb") as file:
         np.lib.format.read_magic(file)
-        shape: tuple[int, ...] = np.lib.format.read_array_header_1_0(file)[0]
-    return shape
+        header: tuple[tuple[int, ...], bool, np.dtype[Any]] = np.lib.format.read_array_header_1_0(file)
+    return header
 
 
 def _media(folder: Path, specs: Sequence[dict[str, Any]]) -> Iterator[MediaTable]:

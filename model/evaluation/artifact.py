@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +19,25 @@ ITEMS_AT_ONCE = 1_024
 
 
 def evaluate_artifact(
-    folder: Path, dataset: Dataset, holdout: Holdout, *, item_ids: Sequence[str], providers: Sequence[str] | None = None
+    folder: Path,
+    dataset: Dataset,
+    holdout: Holdout,
+    *,
+    item_ids: Sequence[str],
+    served: Iterable[tuple[str, NDArray[np.float32]]] = (),
+    providers: Sequence[str] | None = None,
 ) -> dict[str, float]:
     """Scores a version on the given users by ONNX alone, so that versions can be compared on the same question.
 
-    Items that came after the version was trained get their vector from its item tower, as they would in serving; an
-    item that the version cannot describe is never in its answer.
+    Items that came after the version was trained get their vector from its item tower, as they would in serving,
+    unless they have one already; an item that the version cannot describe is never in its answer.
 
     Args:
         folder: the artifact.
         dataset: the catalogue as it is now; its features must come from the encoders that the version names.
         holdout: histories and targets, as item rows of `dataset`.
         item_ids: the id of each item row of `dataset`.
+        served: vectors [w] that the version's items have by now, by id; they come before those in the artifact.
         providers: of ONNX Runtime, best first; None: CPU.
 
     Returns:
@@ -46,6 +53,10 @@ def evaluate_artifact(
     vectors = np.zeros((dataset.item_count, manifest.item_width), dtype=np.float32)
     vectors[rows >= 0] = known_vectors[rows[rows >= 0]]
     rankable = rows >= 0
+    row_of_item = {item_id: row for row, item_id in enumerate(item_ids)}
+    for item_id, vector in served:
+        if (row := row_of_item.get(item_id)) is not None:
+            vectors[row], rankable[row] = vector, True
     if manifest.modalities:
         new = np.flatnonzero(~rankable & dataset.present.any(axis=1))
         tower = ItemTower(folder, providers)

@@ -60,11 +60,16 @@ def test_worker_killed_while_training(stack: Stack) -> None:
         return read
 
     wait_for(lambda: (state()["progress"] or {}).get("epoch"), what="a first epoch")
+    data_cut = state()["data_cut"]
     stack.kill("train@%h")
+    # A service in use does not stand still: what arrives meanwhile is for the next training.
+    late = stack.client.post("/events", json={"user_id": "u5", "item_id": "i1"})
+    assert late.json()["accepted"] == 1
     wait_for(lambda: (state()["progress"] or {}).get("resumed_from"), what="the next attempt to go on from there")
     done = wait_for(lambda: state() if state()["finished_at"] else None, what="the training's end", seconds=240)
     assert done["state"] == "succeeded", done["error"]
     assert done["attempts"] == 2
+    assert done["data_cut"] == data_cut
     assert [model["version"] for model in stack.client.get("/admin/models").json()["models"]] == ["v1"]
     answer = wait_for(
         lambda: (read := stack.client.get("/recommend/u1").json())["personalised"] and read, what="a personal answer"

@@ -154,3 +154,25 @@ def test_encoders_that_say_something_else_are_not_published(
     monkeypatch.setattr(export, "ENCODERS_TOLERANCE", 1e-9)
     with pytest.raises(ParityError, match="encoders differs"):
         export._with_encoders_checked(load_manifest(folder), trained, raw, folder)
+
+
+def test_a_version_of_some_of_the_modalities_is_exported(raw: Dataset, tmp_path: Path) -> None:
+    config = small_config("bitfit", epochs=1, modalities="text")
+    trained = fit(raw, config, on_progress=lambda progress: None, should_stop=lambda: False)
+    # As the service loads them: no media but those of the modalities that are wanted.
+    some = dataclasses.replace(raw, media=[table for table in raw.media if table.modality == "text"])
+    ids = [f"i{row}" for row in range(raw.item_count)]
+    manifest = export_artifact(trained, some, tmp_path / "version", item_ids=ids, meta={})
+    assert [one.name for one in manifest.modalities] == ["text"]
+    assert manifest.parity[ENCODERS] <= ENCODERS_TOLERANCE
+
+
+def test_weights_are_used_in_the_precision_that_the_encoder_asks_for(raw: Dataset, tmp_path: Path) -> None:
+    one = stored(raw, "bitfit", tmp_path)
+    (spec,) = (table.spec for table in raw.media if table.modality == "text")
+    half = dataclasses.replace(spec, dtype="bfloat16")
+    entry = dataclasses.replace(one.manifest.modalities[0], base=load_encoder(half).fingerprint)
+    manifest = dataclasses.replace(one.manifest, modalities=(entry,))
+    states = load_adapted(one.folder, manifest, "text", spec=half).encode(titles()[:4])
+    # Eight bits of mantissa, through three blocks.
+    np.testing.assert_allclose(states[:, -1], one.expected, atol=0.1)

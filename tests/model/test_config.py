@@ -86,6 +86,12 @@ def test_a_methods_own_defaults_are_recorded_and_can_be_changed() -> None:
     assert parse_config("iisan-versa", {}).tower.layer_choice == "groups"
 
 
+def test_cosine_scores_of_interest_groups_are_refused() -> None:
+    with pytest.raises(ConfigError, match="inner with interest_groups") as caught:
+        parse_config("crossan", {"interest_groups": 2, "score": "cosine"})
+    assert caught.value.field == "score"
+
+
 def test_unknown_method() -> None:
     with pytest.raises(ConfigError, match="one of crossan,") as caught:
         parse_config("svd", {})

@@ -1,12 +1,16 @@
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from model import artifact, export
+from model.data.dataset import Dataset
 from model.export import ParityError, export_artifact, restore
-from tests.model.conftest import Version
+from model.train import fit
+from tests.model.conftest import Version, small_config
 
 
 def test_onnx_agrees_with_torch_and_says_so(crossan: Version) -> None:
@@ -46,3 +50,22 @@ def test_difference_to_torch_forbids_publishing(
     with pytest.raises(ParityError, match=r"user_encoder.onnx differs from torch by 2.00e-04, allowed are 1e-04"):
         export_artifact(id_only.trained, id_only.dataset, tmp_path, item_ids=id_only.item_ids, meta={})
     assert not (tmp_path / "manifest.json").exists()
+
+
+def test_adapters_that_modalities_share_are_exported(dataset: Dataset, tmp_path: Path) -> None:
+    config = small_config("crossan", epochs=1, shared_adapters=True)
+    trained = fit(dataset, config, on_progress=lambda progress: None, should_stop=lambda: False)
+    ids = [f"i{row}" for row in range(dataset.item_count)]
+    export_artifact(trained, dataset, tmp_path / "version", item_ids=ids, meta={})
+    torch.testing.assert_close(restore(tmp_path / "version").state_dict(), trained.recommender.state_dict())
+
+
+def test_what_is_not_a_number_is_no_parity(tmp_path: Path) -> None:
+    class Undefined(nn.Module):
+        def forward(self, one: torch.Tensor) -> torch.Tensor:
+            return one / one
+
+    path = tmp_path / "undefined.onnx"
+    export._write(Undefined().eval(), (torch.ones(1),), path, (["one"], ["other"], ({0: export.DYNAMIC},)))
+    found = export._largest_difference(Undefined(), path, [(torch.zeros(1),), (torch.ones(1),)])
+    assert np.isnan(found)

@@ -25,6 +25,7 @@ def test_loss_and_gradients_are_those_of_the_plain_one(
     chunk: int, weighted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(fused.CHUNK_LOGITS, "cpu", chunk)
+    monkeypatch.setattr(fused, "LEAST_ROWS", 1)
     users, vectors, positions = _case()
     weights = torch.linspace(-1, 2, CANDIDATES) if weighted else None
     expected = softmax_loss(positions, weights).sum()

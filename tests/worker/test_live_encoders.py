@@ -1,16 +1,20 @@
 """Encoders of live versions: found, kept, and let go."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import OutOfMemoryError
 
 from app.core.types import ProjectId
-from app.stores.artifacts import ArtifactStore
-from model.artifact import ArtifactError, ModalityManifest
+from app.items.encoding import FrozenEncoder, OwnEncoder
+from model.artifact import ArtifactError
+from model.encoders.base import EncoderError
 from model.encoders.spec import EncoderSpec
+from model.options import ConfigError
 from tests.fixtures.fake_encoders import FakeEncoder
+from tests.fixtures.own_encoders import change_encoders
 from tests.fixtures.service import Service
 from worker import live_encoders
 from worker.live_encoders import LiveEncoderCache
@@ -30,18 +34,11 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, EncoderSpec | None
 
 
 def with_own_encoders(service: Service, *names: str) -> None:
-    """As if the live version had changed the encoders of these modalities, from those in charge."""
-    (version,) = service.client.get("/admin/models").json()["models"]
-    with service.context.database.transaction() as transaction:
-        row = live_encoders.ModelRepository(transaction, service.project).by_number(int(version["version"][1:]))
-        assert row is not None
-        path = service.context.artifacts.path(row.artifact) / "manifest.json"
-        raw = json.loads(path.read_text())
-        for entry in raw["modalities"]:
-            if entry["name"] in names:
-                entry |= {"base": entry["encoder"], "encoder": f"{entry['name']} changed"}
-        path.write_text(json.dumps(raw))
-        row.manifest = raw
+    change_encoders(service, {name: f"{name} changed" for name in names})
+
+
+def load(encoders: Sequence[OwnEncoder]) -> list[FrozenEncoder | None]:
+    return [encoder.load() for encoder in encoders]
 
 
 def cache(service: Service, fakes: dict[str, FakeEncoder]) -> LiveEncoderCache:
@@ -50,44 +47,76 @@ def cache(service: Service, fakes: dict[str, FakeEncoder]) -> LiveEncoderCache:
 
 
 def test_a_version_without_any(trained: Service, fakes: dict[str, FakeEncoder], loads: list[Any]) -> None:
-    assert cache(trained, fakes).of(trained.project) is None
-    assert cache(trained, fakes).of(ProjectId(999)) is None
+    assert cache(trained, fakes).of(trained.project) == []
+    assert cache(trained, fakes).of(ProjectId(999)) == []
     assert loads == []
 
 
-def test_they_are_loaded_once_from_where_their_base_lies_now(
+def test_they_are_loaded_once_and_when_needed_from_where_their_base_lies_now(
     trained: Service, fakes: dict[str, FakeEncoder], loads: list[Any]
 ) -> None:
     with_own_encoders(trained, "image")
     found = cache(trained, fakes)
+    assert [(own.modality, own.fingerprint) for own in found.of(trained.project)] == [("image", "image changed")]
+    assert loads == []
     for _ in range(2):
-        live = found.of(trained.project)
-        assert live is not None
-        assert [encoder.spec.modality for encoder in live.encoders] == ["image"]
+        (encoder,) = load(found.of(trained.project))
+        assert encoder is not None
+        assert encoder.spec.modality == "image"
     assert loads == [("image", fakes["image"].spec)]
     strangers = cache(trained, {"image": FakeEncoder("image", version="another")})
-    assert strangers.of(trained.project) is not None
+    load(strangers.of(trained.project))
     assert loads[1:] == [("image", None)]
 
 
-def test_the_longest_unused_goes_first(loads: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(live_encoders, "KEPT", 2)
-    database: Any = None
-    found = LiveEncoderCache(database, ArtifactStore(tmp_path), in_charge={}, device="cpu")
-    entries = [ModalityManifest(name, 8, 3, (2,), encoder=name, base="x") for name in ("text", "image", "audio")]
-    manifest: Any = None
-    for entry in (entries[0], entries[1], entries[0], entries[2], entries[0], entries[1]):
-        found._encoder("folder", manifest, entry)
-    assert [modality for modality, _ in loads] == ["text", "image", "audio", "image"]
-
-
-def test_while_they_cannot_be_loaded_the_rest_of_the_work_goes_on(
-    trained: Service, fakes: dict[str, FakeEncoder], monkeypatch: pytest.MonkeyPatch
+def test_the_longest_unused_goes_first(
+    trained: Service, fakes: dict[str, FakeEncoder], loads: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_own_encoders(trained, "text")
+    monkeypatch.setattr(live_encoders, "KEPT", 1)
+    with_own_encoders(trained, "text", "image")
+    text, image = (found := cache(trained, fakes)).of(trained.project)
+    for own in (text, text, image, image, text):
+        own.load()
+    assert [modality for modality, _ in loads] == ["text", "image", "text"]
+    assert len(found._loaded) == 1
 
-    def fail(*args: Any, **kwargs: Any) -> Any:
-        raise ArtifactError("encoder_text.safetensors: missing")
+
+def test_those_of_a_version_that_serves_no_more_are_let_go(
+    trained: Service, fakes: dict[str, FakeEncoder], loads: list[Any]
+) -> None:
+    with_own_encoders(trained, "text", "image")
+    found = cache(trained, fakes)
+    load(found.of(trained.project))
+    elsewhere = FakeEncoder("text", version="of another project")
+    found._loaded[ProjectId(999), "text changed"] = elsewhere
+    trained.train(promote="always")
+    assert found.of(trained.project) == []
+    assert list(found._loaded.values()) == [elsewhere]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ArtifactError("encoder_text.safetensors: missing"),
+        EncoderError("not the encoder it was"),
+        ConfigError("lora_rank", "no such option"),
+        KeyError("lora"),
+        OSError("no such folder"),
+        OutOfMemoryError("CUDA out of memory"),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_one_that_cannot_be_loaded_leaves_the_others(
+    trained: Service, fakes: dict[str, FakeEncoder], monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    with_own_encoders(trained, "text", "image")
+
+    def fail(folder: Path, manifest: Any, modality: str, **options: Any) -> FakeEncoder:
+        if modality == "text":
+            raise fault
+        return FakeEncoder(modality)
 
     monkeypatch.setattr(live_encoders, "load_adapted", fail)
-    assert cache(trained, fakes).of(trained.project) is None
+    text, image = load(cache(trained, fakes).of(trained.project))
+    assert text is None
+    assert image is not None

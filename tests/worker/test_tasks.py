@@ -83,6 +83,15 @@ def test_the_sweep_sends_lost_messages_again(light: Service, worker: ModuleType,
     assert json.loads(message)["headers"]["argsrepr"] == f"['{job_id}']"
 
 
+def test_the_sweep_removes_what_trainings_kept_that_have_ended(light: Service, worker: ModuleType) -> None:
+    artifacts = light.parts.artifacts
+    training = light.client.post("/admin/trainings", json={}).json()["id"]
+    waits, ended = (artifacts.kept_folder(light.project, name) for name in (training, str(uuid4())))
+    task("sweep")()
+    assert waits.is_dir()
+    assert not ended.exists()
+
+
 class TestWithALiveModel:
     """Tasks that need one."""
 

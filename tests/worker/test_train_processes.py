@@ -1,7 +1,9 @@
 """A training in two real processes on the CPU: the same losses as in one, and an end in every case."""
 
 import dataclasses
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,14 @@ import psutil
 import pytest
 
 from app.core.errors import TrainingFailed
-from app.jobs.run import JobStopped
+from app.jobs.run import JobInterrupted, JobStopped
 from model.config import ConfigError, parse_config
 from model.data.dataset import Dataset, TrainingDataError
 from model.train import Progress, fit
 from tests.model.synthetic import content_log
 from worker import train_process, train_processes
 from worker.train_process import EXPECTED, Task, reason_file
-from worker.train_processes import train_together
+from worker.train_processes import check_processes, train_together
 
 OPTIONS = {
     "modalities": "text",
@@ -46,6 +48,16 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture
+def started() -> Callable[[], list[psutil.Process]]:
+    """The children that this process has got since the test began; services of the session may be among the others."""
+    before = {child.pid for child in psutil.Process().children()}
+    return lambda: [child for child in psutil.Process().children() if child.pid not in before]
+
+
+Started = Callable[[], list[psutil.Process]]
+
+
 def task_in(folder: Path, **changes: Any) -> Task:
     whole = Task(
         method="crossan",
@@ -60,7 +72,7 @@ def task_in(folder: Path, **changes: Any) -> Task:
     return dataclasses.replace(whole, **changes)
 
 
-def test_two_processes_learn_as_one_does(log: Dataset, tmp_path: Path) -> None:
+def test_two_processes_learn_as_one_does(log: Dataset, tmp_path: Path, started: Started) -> None:
     """Batches of 15 rows, so that the shares differ; what remains is the rounding of sums."""
     alone: list[Progress] = []
     config = parse_config("crossan", OPTIONS)
@@ -74,7 +86,7 @@ def test_two_processes_learn_as_one_does(log: Dataset, tmp_path: Path) -> None:
     assert manifest.meta["cut"] == "now"
     assert (tmp_path / "checkpoint").is_file()
     assert {path.name for path in tmp_path.iterdir()} == {"artifact", "checkpoint"}
-    assert psutil.Process().children() == []
+    assert started() == []
 
 
 def stand_in(code: str) -> Any:
@@ -86,25 +98,29 @@ def stand_in(code: str) -> Any:
     return command
 
 
-def test_all_end_when_told_to_stop(log: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_end_when_told_to_stop(
+    log: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Started
+) -> None:
     monkeypatch.setattr(train_processes, "command", stand_in("import time; time.sleep(60)"))
     with pytest.raises(JobStopped):
         train_together(
             log,
             task_in(tmp_path),
             on_progress=lambda progress: None,
-            should_stop=lambda: len(psutil.Process().children()) == 2,
+            should_stop=lambda: len(started()) == 2,
         )
-    assert psutil.Process().children() == []
+    assert started() == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_reason_of_a_failure_is_told(log: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reason_of_a_failure_is_told(
+    log: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Started
+) -> None:
     """A process that writes its reason beside the task, and ends with the status that says so."""
     monkeypatch.setattr(train_processes, "command", telling)
     with pytest.raises(TrainingFailed, match="too little data for process 1"):
         train_together(log, task_in(tmp_path), on_progress=lambda progress: None, should_stop=lambda: False)
-    assert psutil.Process().children() == []
+    assert started() == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -124,26 +140,79 @@ def test_a_process_writes_its_reason(
 
     monkeypatch.setattr(train_process, "work", fail)
     monkeypatch.setattr(train_process, "end_with_parent", lambda: None)
+    monkeypatch.setattr(train_process, "configure_logging", lambda level: None)
     assert train_process.main(tmp_path, 3) == status
     assert reason_file(tmp_path, 3).read_text() == str(error)
 
 
-def test_all_end_when_one_dies(log: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "import os, sys, time; sys.argv[1] == '1' and os.abort(); time.sleep(60)"
+def ending(log: Dataset, folder: Path, should_stop: Callable[[], bool] = lambda: False) -> BaseException:
+    """What a training raises."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011  (the callers look at it)
+        train_together(log, task_in(folder), on_progress=lambda progress: None, should_stop=should_stop)
+    return caught.value
+
+
+def test_all_end_when_one_fails(
+    log: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Started
+) -> None:
+    code = "import sys, time; sys.argv[1] == '1' and sys.exit(7); time.sleep(60)"
     monkeypatch.setattr(train_processes, "command", stand_in(code))
-    with pytest.raises(RuntimeError, match="process 1 of 2 of the training ended with status -6"):
-        train_together(log, task_in(tmp_path), on_progress=lambda progress: None, should_stop=lambda: False)
-    assert psutil.Process().children() == []
+    error = ending(log, tmp_path)
+    assert (type(error), str(error)) == (RuntimeError, "process 1 of 2 of the training ended with status 7")
+    assert started() == []
 
 
-def test_more_processes_than_gpus_are_refused(log: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(TrainingFailed, match="99 processes need a GPU each"):
-        train_together(
-            log,
-            task_in(tmp_path, device="cuda", processes=99),
-            on_progress=lambda progress: None,
-            should_stop=lambda: False,
-        )
+def test_a_training_of_which_a_process_is_killed_is_only_interrupted(
+    log: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Started
+) -> None:
+    code = "import os, signal, sys, time; sys.argv[1] == '1' and os.kill(os.getpid(), signal.SIGKILL); time.sleep(60)"
+    monkeypatch.setattr(train_processes, "command", stand_in(code))
+    error = ending(log, tmp_path)
+    assert (type(error), str(error)) == (JobInterrupted, "process 1 of 2 of the training was killed by signal 9")
+    assert started() == []
+
+
+def test_what_follows_from_a_kill_or_a_failure_is_not_taken_for_its_cause(tmp_path: Path) -> None:
+    """The others of a group fail when one is gone; and one whose connection breaks may be ended by a signal."""
+    reason_file(tmp_path, 0).write_text("too little data")
+
+    def why(*statuses: int | None, stopping: bool = False) -> tuple[type[Exception], str]:
+        found = train_processes._why(statuses, tmp_path, lambda: stopping)
+        return type(found), str(found)
+
+    killed = "process 1 of 2 of the training was killed by signal 15"
+    assert why(1, -15) == (JobInterrupted, killed)
+    assert why(1, -15, stopping=True) == (JobStopped, killed)
+    assert why(EXPECTED, -6) == (TrainingFailed, "too little data")
+    assert why(None, 1) == (RuntimeError, "process 1 of 2 of the training ended with status 1")
+
+
+def test_signals_for_the_group_of_this_process_do_not_reach_them(
+    log: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Started
+) -> None:
+    monkeypatch.setattr(train_processes, "command", stand_in("import time; time.sleep(60)"))
+    groups: set[int] = set()
+
+    def look() -> bool:
+        groups.update(os.getpgid(child.pid) for child in started())
+        return len(groups) == 2
+
+    assert isinstance(ending(log, tmp_path, look), JobStopped)
+    assert os.getpgid(0) not in groups
+
+
+@pytest.mark.parametrize(
+    ("count", "device", "reason"),
+    [
+        (99, "cuda", "CROSSAN_TRAIN_PROCESSES=99 needs a GPU for each process"),
+        (2, "cuda:1", "CROSSAN_TRAIN_PROCESSES=2 takes CROSSAN_DEVICE=cuda .* not cuda:1"),
+    ],
+)
+def test_more_processes_than_the_device_is_good_for_are_refused(count: int, device: str, reason: str) -> None:
+    with pytest.raises(TrainingFailed, match=reason):
+        check_processes(count, device)
+    check_processes(1, device)
+    check_processes(count, "cpu")
 
 
 def test_only_whole_lines_of_progress_are_passed_on(tmp_path: Path) -> None:

@@ -88,6 +88,11 @@ def test_the_state_goes_into_the_folder_that_is_kept(monkeypatch: pytest.MonkeyP
     assert asked == [tmp_path / "kept" / "checkpoint.safetensors"]
 
 
+def test_what_cannot_be_shared_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(TrainingFailed, match="CROSSAN_TRAIN_PROCESSES=2"):
+        TorchTrainer(device="cuda:1", processes=2)
+
+
 def test_no_data_at_all(tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="needs at least"):
         train(tmp_path)

@@ -25,6 +25,7 @@ from model.tuning_space import defaults_of
 from tests.fixtures.service import Service
 from tests.fixtures.trained import fill
 from tests.worker.conftest import _set_environment
+from tests.worker.test_tune_study import end_holders
 from worker import tune, tune_study, tune_trials
 from worker.tune import NothingLearned, Order, search
 from worker.tune_study import StudyUnusable, opened
@@ -74,8 +75,8 @@ class Searches:
         return [event for kind, event in self.told if kind == "ended"]
 
     def trials(self, **changes: Any) -> list[optuna.trial.FrozenTrial]:
-        with opened(self.service.settings.database, self.order(**changes).key) as study:
-            return study.get_trials()
+        with opened(self.service.settings.database, self.order(**changes).key) as held:
+            return held.study.get_trials()
 
 
 @pytest.fixture
@@ -282,6 +283,17 @@ def test_a_study_is_for_one_process_and_one_search(searches: Searches, monkeypat
     assert searches.run(study="another", fixed={**FIXED, "epochs": 1}, trials=1)["trials"] == {"complete": 1}
 
 
+def test_a_search_whose_study_another_may_have_ends(searches: Searches) -> None:
+    def tell(kind: str, event: Mapping[str, Any]) -> None:
+        if kind == "ended":
+            end_holders(searches.service.settings.database)
+
+    with pytest.raises(StudyUnusable, match="goes on from there"):
+        search(searches.service.settings, searches.order(trials=None), asked=searches.asked, tell=tell)
+    assert [trial.state.name for trial in searches.trials()] == ["COMPLETE"]
+    assert searches.run(trials=1)["trials"] == {"complete": 2}
+
+
 def test_the_scratch_folder_goes_away(searches: Searches) -> None:
     searches.run(trials=1)
     assert list(searches.service.settings.artifacts_dir.glob("*/.partial-*")) == []
@@ -328,8 +340,8 @@ def test_a_killed_search_goes_on(searches: Searches) -> None:
     assert result["trial"] == 1
     assert result["hyperparameters"] == {**fixed, **defaults_of("id", fixed)}
     # Three attempts at the most.
-    with opened(searches.service.settings.database, searches.order(fixed=fixed).key) as study:
-        assert study.ask().user_attrs["attempt"] == tune_study.ATTEMPTS
+    with opened(searches.service.settings.database, searches.order(fixed=fixed).key) as held:
+        assert held.study.ask().user_attrs["attempt"] == tune_study.ATTEMPTS
     assert [trial.state.name for trial in searches.trials(fixed=fixed)] == ["FAIL", "PRUNED", "FAIL"]
 
 
@@ -348,3 +360,18 @@ def test_an_expected_error_is_a_line(
     assert [event["event"] for event in events] == ["data", *["ended"] * 5, "error"]
     assert events[-1]["title"] == "Training failed"
     assert events[-1]["detail"].startswith("5 trials in a row failed, the last one because: crossan needs at least")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_database_that_does_not_answer_is_a_line(
+    searches: Searches, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tune.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(tune, "configure_logging", lambda level: None)
+    monkeypatch.setattr("sys.argv", ["tune", json.dumps(vars(searches.order()))])
+    monkeypatch.setenv("CROSSAN_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(SystemExit, match="1"):
+        tune.main()
+    [event] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (event["event"], event["title"]) == ("error", "Dependency unavailable")
+    assert "CROSSAN_DATABASE_URL" in event["detail"]

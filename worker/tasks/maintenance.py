@@ -2,6 +2,7 @@
 
 from app.items.upkeep import ensure_upkeep
 from app.jobs.service import SweepPolicy, sweep_jobs
+from app.training.upkeep import discard_ended
 from worker import context
 from worker.celery_app import SWEEP_TASK, celery_app
 
@@ -17,3 +18,5 @@ def sweep() -> None:
     with base.database.transaction() as transaction:
         sweep_jobs(transaction, base.queue, policy)
         ensure_upkeep(transaction, base.queue, pause_s=settings.job_resend_s)
+    with base.database.transaction() as transaction:
+        discard_ended(transaction, base.artifacts)

@@ -10,6 +10,7 @@ from app.cli.client import ClientError
 from app.cli.comparing.catalogue import Catalogue, read_catalogue
 from app.cli.comparing.children import Job, run_jobs
 from app.cli.comparing.encoding import encode
+from app.cli.comparing.lock import locked
 from app.cli.comparing.show import Watch
 from app.core.config import Settings
 from model.compare.files import ERROR, RESULT, read_json
@@ -23,6 +24,7 @@ from model.compare.plan import (
     parse_subsets,
     parse_variants,
     plan_cells,
+    skipped_baselines,
 )
 from model.compare.report import Row, rows_of
 from model.options import ConfigError
@@ -48,11 +50,21 @@ class Order:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells of an order, on its catalogue."""
+    """The cells of an order, on its catalogue.
+
+    Attributes:
+        catalogue: the items that every subset can describe.
+        subsets: of modalities.
+        cells: the runs.
+        undescribed: how many items of the folder have no medium of one of the subsets.
+        skipped: baselines that cannot be computed here, and why.
+    """
 
     catalogue: Catalogue
     subsets: Sequence[Subset]
     cells: Sequence[Cell]
+    undescribed: int
+    skipped: Mapping[str, str]
 
 
 @dataclass
@@ -77,6 +89,16 @@ class Comparison:
         return rows_of(self.plan.cells, self.results)
 
     @property
+    def undescribed(self) -> int:
+        """How many items of the folder have no medium of one of the subsets."""
+        return self.plan.undescribed
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """Baselines that cannot be computed here, and why."""
+        return self.plan.skipped
+
+    @property
     def failed(self) -> int:
         """How many cells ended without a result."""
         return sum(result is not None and "error" in result for result in self.results)
@@ -87,11 +109,13 @@ class Comparison:
         return {
             "folder": str(self.order.folder),
             "dataset": dict(self.dataset),
+            "items_undescribed": self.undescribed,
             "items_asked": self.order.items,
             "users_asked": self.order.users,
             "seeds": self.order.seeds,
             "threads": self.order.threads,
             "cells_at_once": self.order.jobs,
+            "skipped": dict(self.skipped),
             "table": [row.document() for row in self.rows],
             "cells": [{**cell.document(), **(result or {"waiting": True})} for cell, result in cells],
         }
@@ -111,13 +135,14 @@ def plan(order: Order, settings: Settings) -> Plan:
     there = [name for name in kinds if name in catalogue.modalities]
     with _as_client_error():
         subsets = parse_subsets(order.modalities, there)
-        cells = plan_cells(
-            variants, overrides, subsets, seeds=order.seeds, baselines=BASELINES if order.baselines else ()
-        )
-    catalogue = catalogue.describable(subsets).most_active(items=order.items, users=order.users)
-    if not len(catalogue.events.items):
+        skipped = skipped_baselines() if order.baselines else {}
+        baselines = [name for name in BASELINES if name not in skipped] if order.baselines else []
+        cells = plan_cells(variants, overrides, subsets, seeds=order.seeds, baselines=baselines)
+    described = catalogue.describable(subsets)
+    chosen = described.most_active(items=order.items, users=order.users)
+    if not len(chosen.events.items):
         raise ClientError("No events are left about items that every subset of modalities can describe.")
-    return Plan(catalogue, subsets, cells)
+    return Plan(chosen, subsets, cells, undescribed=len(catalogue.ids) - len(described.ids), skipped=skipped)
 
 
 @contextmanager
@@ -132,19 +157,27 @@ def compare(order: Order, settings: Settings, *, cache: Path, work: Path, watch:
     """Runs what no earlier run has finished; yields the comparison before the first cell and after each.
 
     Raises:
-        ClientError: the folder or an option cannot be used, or the media cannot be encoded.
+        ClientError: the folder or an option cannot be used, the media cannot be encoded, or another process works in
+            the same folder.
     """
     planned = plan(order, settings)
+    with locked(work):
+        yield from _run(order, planned, settings, folders={"cache": cache, "work": work}, watch=watch)
+
+
+def _run(
+    order: Order, planned: Plan, settings: Settings, *, folders: Mapping[str, Path], watch: Watch
+) -> Iterator[Comparison]:
     dataset = encode(
         planned.catalogue,
         planned.subsets,
         settings,
-        folders={"cache": cache, "work": work},
+        folders=folders,
         keeps_media=keeps_media(planned.cells),
         threads=order.threads,
         show=watch.show,
     )
-    jobs = [_job(cell, dataset, work, threads=order.threads) for cell in planned.cells]
+    jobs = [_job(cell, dataset, folders["work"], threads=order.threads) for cell in planned.cells]
     found = Comparison(order, planned, dataset, [_finished(job) for job in jobs])
     watch.begin(found)
     yield found

@@ -9,7 +9,7 @@ from app.cli.comparing.children import Job
 from app.cli.output import notes, table
 from model.compare.report import Mean, Row
 
-TABLE_COLUMNS = 170
+TABLE_COLUMNS = 180
 """At least so wide is the table drawn; a terminal that is narrower breaks its lines."""
 
 
@@ -18,6 +18,14 @@ class Counted(Protocol):
 
     results: list[dict[str, Any] | None]
     dataset: Mapping[str, Any]
+
+    @property
+    def undescribed(self) -> int:
+        """How many items have no medium of one of the subsets."""
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """Baselines that cannot be computed here, and why."""
 
 
 class Watch:
@@ -37,12 +45,15 @@ class Watch:
         self._all = len(comparison.results)
         self._done = sum(result is not None for result in comparison.results)
         notes.print(
-            f"{dataset['items']} items, {dataset['users']} users, {dataset['events']} events; "
-            f"{dataset['left_out']} more items have media that could not be encoded for every subset",
+            f"{dataset['items']} items, {dataset['users']} users, {dataset['events']} events; left out of all rows: "
+            f"{comparison.undescribed} items without a medium of one of the subsets, "
+            f"{dataset['left_out']} more whose media could not be encoded",
             soft_wrap=True,
         )
         for failure in dataset["failed"]:
             notes.print(f"  {failure}", markup=False, soft_wrap=True)
+        for name, reason in comparison.skipped.items():
+            notes.print(f"{name} is skipped: it {reason}", markup=False, soft_wrap=True)
         notes.print(f"{self._all} runs, {self._done} of them done by an earlier command")
 
     def show(self, running: Mapping[Job, Mapping[str, Any]]) -> None:
@@ -82,6 +93,7 @@ HEADS = (
     "NDCG@10",
     "MRR",
     "cov@10",
+    "cold HR@50",
     "s/epoch",
     "cpu s",
     "best",
@@ -92,8 +104,11 @@ HEADS = (
 
 
 def print_table(rows: list[Row], *, seeds: int) -> None:
-    """Prints the rows; ± is the standard error over seeds."""
-    drawn = table(HEADS, [cells_of(row) for row in rows], title=f"Test, {seeds} seeds, mean ± standard error")
+    """Prints the rows; ± is the standard error over seeds. What does not fit breaks in the first two columns."""
+    drawn = table(HEADS, [cells_of(row) for row in rows], title=_title(rows, seeds))
+    drawn.padding = (0, 1, 0, 0)
+    for column in drawn.columns[2:]:
+        column.no_wrap = True
     console = Console(highlight=False)
     console.width = max(console.width, TABLE_COLUMNS)
     console.print(drawn)
@@ -103,15 +118,23 @@ def print_table(rows: list[Row], *, seeds: int) -> None:
             console.print(f"{where} failed: {error}", markup=False, style="red", soft_wrap=True)
 
 
+def _title(rows: list[Row], seeds: int) -> str:
+    targets = sorted({row.cold_targets for row in rows if row.cold_targets is not None})
+    cold = f"; cold: targets with at most 5 training events ({', '.join(map(str, targets))})" if targets else ""
+    return f"Test, {seeds} seeds, mean ± standard error{cold}"
+
+
 def cells_of(row: Row) -> list[str | None]:
     """Returns the cells of a row, as text."""
     name = row.label + (f" ({len(row.errors)} failed)" if row.errors else "")
     name += f" ({row.waiting} waiting)" if row.waiting else ""
-    quality = [_mean(row.quality.get(metric), 1.0, 4) for metric in ("hr10", "ndcg10", "mrr", "coverage10")]
+    quality = [_mean(row.quality.get(metric), 1.0, 4) for metric in ("hr10", "ndcg10", "mrr")]
     return [
         name,
         ",".join(row.modalities) or None,
         *quality,
+        _mean(row.quality.get("coverage10"), 1.0, 3),
+        _mean(row.cold, 1.0, 3),
         _mean(row.seconds, 1.0, 2),
         _mean(row.cpu_seconds, 1.0, 2),
         _mean(row.best_epoch, 1.0, 1),

@@ -28,3 +28,8 @@ class ModelVersionRow(Base):
     def name(self) -> str:
         """The version as clients write it."""
         return f"v{self.number}"
+
+    @property
+    def own_encoders(self) -> dict[str, str]:
+        """Fingerprints, by modality, of the encoders that its training has changed; most versions have none."""
+        return {entry["name"]: entry["encoder"] for entry in self.manifest["modalities"] if entry.get("base")}

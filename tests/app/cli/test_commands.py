@@ -119,6 +119,15 @@ def test_errors_are_one_line_or_one_document(
     assert json.loads(capsys.readouterr().out)["error"]["status"] == 404
 
 
+def test_a_bug_keeps_its_traceback(service: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_() -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(main_module, "app", break_)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main()
+
+
 def test_without_a_key_the_way_to_one_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CROSSAN_DATA_DIR", str(tmp_path))
     monkeypatch.delenv("CROSSAN_API_KEY", raising=False)
@@ -162,5 +171,5 @@ def test_the_children_share_a_socket_and_split_the_queues(tmp_path: Path) -> Non
 
 def test_help_names_every_command() -> None:
     shown = runner.invoke(main_module.app, ["--help"]).output
-    for name in ("up", "import", "train", "recommend", "keys", "status", "migrate"):
+    for name in ("up", "import", "train", "tune", "compare", "recommend", "keys", "status", "migrate"):
         assert name in shown

@@ -14,7 +14,11 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.client import ClientError
+from app.cli.comparing.lock import locked
+from app.cli.comparing.run import Order, plan
 from app.cli.main import app
+from app.core.config import Settings
+from model.compare import plan as plan_module
 from model.encoders.spec import EncoderSpec
 from tests.app.cli.comparing.tiny_folder import ITEMS, make_folder
 from tests.fixtures.tiny_models import tiny_specs
@@ -64,6 +68,11 @@ def test_a_comparison(folder: Path, tmp_path: Path) -> None:
     ]
     assert all(row["quality"]["ndcg10"]["count"] == 1 for row in document["table"])
     assert all(row["label"] in printed for row in document["table"])
+    assert {row["cold_targets"] for row in document["table"]} == {
+        cell["metrics"]["slices"]["items_by_events"]["0-5"]["users"] for cell in document["cells"]
+    }
+    assert "cold HR@50" in printed
+    assert (document["items_undescribed"], document["skipped"]) == (0, {})
     assert document["dataset"]["items"] == ITEMS
     assert {cell["config"]["epochs"] for cell in document["cells"]} == {1}
     assert {cell["metrics"]["test"]["users"] for cell in document["cells"]} == {20.0}
@@ -142,6 +151,34 @@ def test_what_cannot_be_compared_is_told_before_anything_runs(
     with pytest.raises(ClientError, match=message):
         runner.invoke(app, arguments(folder, tmp_path / "out.json", *more), catch_exceptions=False)
     assert not (tmp_path / "data" / "compare").exists()
+
+
+def test_an_output_that_cannot_be_written_is_told_before_anything_runs(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for out, message in ((tmp_path / "file" / "out.json", "can't be written"), (tmp_path, "is a folder")):
+        with pytest.raises(ClientError, match=message):
+            runner.invoke(app, arguments(folder, out), catch_exceptions=False)
+    assert not (tmp_path / "data" / "compare").exists()
+
+
+def test_two_comparisons_need_two_folders(folder: Path, tmp_path: Path) -> None:
+    with locked(tmp_path / "data" / "compare" / "work"), pytest.raises(ClientError, match="--work"):
+        runner.invoke(app, arguments(folder, tmp_path / "out.json"), catch_exceptions=False)
+
+
+def test_what_every_row_leaves_out_is_counted(folder: Path) -> None:
+    # One of the items has no picture.
+    planned = plan(Order(folder, ["crossan"], ["text;image"]), Settings())
+    assert (len(planned.catalogue.ids), planned.undescribed) == (ITEMS - 1, 1)
+    assert plan(Order(folder, ["crossan"], ["text,image"], items=5), Settings()).undescribed == 0
+
+
+def test_a_baseline_whose_library_is_missing_is_skipped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_module, "find_spec", lambda name: None)
+    planned = plan(Order(folder, ["id"], seeds=1), Settings())
+    assert [cell.method for cell in planned.cells] == ["popular", "markov", "item_knn", "id"]
+    assert "crossan[compare]" in planned.skipped["als"]
+    assert plan(Order(folder, ["id"], baselines=False), Settings()).skipped == {}
 
 
 def test_nothing_heavy_is_imported_by_the_command() -> None:

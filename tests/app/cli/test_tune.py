@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 
 from app.cli import options, tune, tune_child
 from app.cli.client import ApiError, Client, ClientError
-from app.cli.main import app
+from app.cli.main import app, main
 from app.cli.train import parse_settings
-from app.core.types import ProjectId
+from app.core.errors import ScopeMissing
+from app.core.types import ProjectId, Scope
 from model.config import parse_config
 from tests.app.cli.fake_service import KEY, URL, FakeService
 from tests.fixtures.service import Service
@@ -195,6 +196,30 @@ def test_a_key_tells_the_project(filled: Service) -> None:
     assert tune._project_of(key) != filled.project
     with pytest.raises(ClientError, match="unknown or revoked"):
         tune._project_of("crs_nobody")
+
+
+def test_only_an_admin_key_searches(filled: Service) -> None:
+    for scopes in ((Scope.RECOMMEND, Scope.INGEST), ()):
+        key = filled.headers(*scopes)["Authorization"].removeprefix("Bearer ")
+        with pytest.raises(ScopeMissing, match="'admin'"):
+            tune._project_of(key)
+    assert tune._project_of(filled.headers(Scope.ADMIN)["Authorization"].removeprefix("Bearer ")) == filled.project
+
+
+def test_a_database_that_does_not_answer_is_one_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CROSSAN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("CROSSAN_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("CROSSAN_API_KEY", KEY)
+    for more in ([], ["--json"]):
+        monkeypatch.setattr("sys.argv", ["crossan", "tune", "--method", "id", *more])
+        with pytest.raises(SystemExit, match="1"):
+            main()
+        out, err = capsys.readouterr()
+        told = json.loads(out)["error"]["detail"] if more else err
+        assert "CROSSAN_DATABASE_URL" in told
+        assert "Traceback" not in out + err
 
 
 def test_ctrl_c_ends_it_with_a_result(filled: Service) -> None:

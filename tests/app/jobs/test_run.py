@@ -16,7 +16,7 @@ from app.core.types import JobState, ProjectId
 from app.db.session import Database
 from app.db.tables import JobRow
 from app.jobs.repository import JobRepository
-from app.jobs.run import JobRun, JobStopped, run_job
+from app.jobs.run import JobInterrupted, JobRun, JobStopped, run_job
 from app.jobs.service import JobService, SweepPolicy, sweep_jobs
 from app.projects.repository import ensure_project
 from app.stores.queue import MemoryQueue
@@ -142,6 +142,21 @@ def test_a_bug_is_recorded_and_raised(jobs: Jobs) -> None:
     with pytest.raises(ZeroDivisionError):
         jobs.run(job_id, lambda run: 1 // 0)  # type: ignore[arg-type,return-value]
     assert jobs.row(job_id).error == "ZeroDivisionError: integer division or modulo by zero"
+
+
+def test_work_of_which_a_part_was_killed_is_taken_up_again_up_to_its_attempts(jobs: Jobs) -> None:
+    def work(run: JobRun) -> None:
+        raise JobInterrupted("killed by signal 9")
+
+    job_id = jobs.add()
+    for attempt in range(1, POLICY.max_attempts + 1):
+        with pytest.raises(JobInterrupted):
+            jobs.run(job_id, work)
+        assert (jobs.row(job_id).state, jobs.row(job_id).attempts) == (JobState.RUNNING, attempt)
+        jobs.age(job_id, "heartbeat_at", POLICY.stale_s + 1)
+        jobs.sweep()
+    row = jobs.row(job_id)
+    assert (row.state, row.error) == (JobState.FAILED, "The worker died 3 times while doing this.")
 
 
 def test_it_beats_while_it_works(jobs: Jobs) -> None:

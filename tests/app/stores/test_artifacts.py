@@ -54,6 +54,17 @@ def test_a_kept_folder_is_found_again_by_its_name(tmp_path: Path) -> None:
     assert not list(store.kept_folder(PROJECT, "job").iterdir())
 
 
+def test_kept_folders_are_listed_and_no_others(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    assert list(store.kept_folders()) == []
+    kept = {store.kept_folder(PROJECT, "one"), store.kept_folder(ProjectId(4), "two")}
+    store.publish(PROJECT, "job", store.new_folder(PROJECT))
+    store.new_folder(PROJECT)
+    found = dict(store.kept_folders())
+    assert sorted(found) == ["one", "two"]
+    assert set(found.values()) == kept
+
+
 def test_a_kept_folder_that_nobody_came_back_for_goes_after_a_week(tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path)
     kept = store.kept_folder(PROJECT, "job")

@@ -9,7 +9,7 @@ from app.jobs.run import JobStopped
 from app.stores.blobs import FsspecBlobStore
 from app.training import media as training_media
 from app.training.cut import DataCut, read_cut
-from app.training.media import MediaSource, SampleFiles
+from app.training.media import MediaSource
 from tests.fixtures import media
 from tests.fixtures.fake_encoders import FakeEncoder
 from tests.fixtures.service import Service, decode_here
@@ -102,14 +102,3 @@ def test_decoding_leaves_off_when_it_is_told_to(
     with pytest.raises(JobStopped):
         cut_of(light, tmp_path, MediaSource(light.context.blobs, decode_here, check))
     assert len(list(tmp_path.glob("media-text/*"))) == 1
-
-
-def test_sample_files(tmp_path: Path) -> None:
-    samples = ["grüße", np.zeros((2, 3, 3), np.uint8)]
-    paths = [tmp_path / "a.npy", tmp_path / "b.npy"]
-    for path, sample in zip(paths, samples, strict=True):
-        np.save(path, sample)
-    files = SampleFiles(paths)
-    assert len(files) == 2
-    assert files[0] == "grüße"
-    np.testing.assert_array_equal(files[1:][0], samples[1])

@@ -12,11 +12,15 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.core.errors import TrainingFailed
+from app.core.jobs import JobKind
 from app.core.types import JobState
 from app.db.tables import ItemRow, ItemVectorRow, JobRow, ModelVersionRow
-from app.jobs.run import run_job
+from app.jobs.repository import JobRepository
+from app.jobs.run import JobInterrupted, run_job
 from app.training.pipeline import Folders, TrainingPipeline
+from app.training.upkeep import discard_ended
 from model.artifact import load_item_vectors, load_manifest
+from model.checkpoint import identity_of
 from model.config import TrainingConfig
 from model.data.dataset import Dataset, Interactions
 from model.data.splits import SPLITS
@@ -325,7 +329,7 @@ class KeepingTrainer(ReplayTrainer):
     """Leaves its state, and notes what state it found."""
 
     def train(self, dataset: Dataset, config: TrainingConfig, folders: Folders, **kwargs: Any) -> Any:
-        self.found = [path.name for path in folders.kept.iterdir()]
+        self.found = {path.name for path in folders.kept.iterdir()}
         (folders.kept / "state").touch()
         return super().train(dataset, config, folders, **kwargs)
 
@@ -341,25 +345,91 @@ def scratch_folders(service: Service) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
 
-def test_the_state_of_a_training_that_the_worker_gave_back_is_there_in_the_next_attempt(trained: Service) -> None:
-    training_id = order(trained)
+def first_attempt(service: Service, training_id: str) -> KeepingTrainer:
+    """An attempt in whose end the worker is told to leave off."""
     shutting_down = threading.Event()
-    first = keeping(trained, before_return=shutting_down.set)
-    parts = trained.parts
+    first = keeping(service, before_return=shutting_down.set)
     run_job(
-        trained.context.database,
+        service.context.database,
         UUID(training_id),
-        lambda run: TrainingPipeline(parts, run).train(),
+        lambda run: TrainingPipeline(service.parts, run).train(),
         heartbeat_s=60,
         shutting_down=shutting_down,
     )
-    assert first.found == []
-    assert scratch_folders(trained) == [f".partial-{training_id}"]
+    assert scratch_folders(service) == [f".partial-kept-{training_id}"]
+    return first
+
+
+def test_the_state_of_a_training_that_the_worker_gave_back_is_there_in_the_next_attempt(trained: Service) -> None:
+    training_id = order(trained)
+    first = first_attempt(trained, training_id)
+    second = keeping(trained)
+    trained.run_jobs()
+    assert read(trained, training_id)["state"] == "succeeded"
+    assert (first.found, second.found) == ({"cut"}, {"cut", "state"})
+    assert scratch_folders(trained) == []
+
+
+def test_the_next_attempt_learns_from_the_same_data_whatever_came_meanwhile(
+    trained: Service, fakes: dict[str, FakeEncoder]
+) -> None:
+    training_id = order(trained, promote="always")
+    first = first_attempt(trained, training_id)
+    put_item(trained, "came", "harbour boat")
+    assert trained.client.delete("/items/i2").status_code == 204
+    assert trained.client.delete("/items/i3").status_code == 204
+    changed = {"i3": "came back as something else", "i6": "all of a sudden"}  # neither has a picture
+    for item, title in changed.items():
+        put_item(trained, item, title)
+    trained.client.post("/events", json=[{"user_id": "u0", "item_id": "i4", "event_id": str(n)} for n in range(3)])
     second = keeping(trained)
     trained.run_jobs()
     training = read(trained, training_id)
-    assert (training["state"], second.found) == ("succeeded", ["state"])
-    assert scratch_folders(trained) == []
+    assert (training["state"], training["data_cut"]["events"]) == ("succeeded", USERS * EVENTS_A_USER)
+    ((before,), (after,)) = first.datasets, second.datasets
+    assert identity_of(TrainingConfig(), before) == identity_of(TrainingConfig(), after)
+    stored = stored_vectors(trained, "v2")
+    assert set(stored) == {f"i{n}" for n in range(ITEMS) if n != 2} | {"came"}
+    tower = ItemTower(trained.parts.artifacts.path(f"{trained.project}/{training_id}"))
+    for item, title in changed.items():
+        states = states_of(title, fakes["text"].fingerprint)[None]
+        expected, _ = tower.encode({"text": states}, np.array([[True, False]]))
+        np.testing.assert_allclose(stored[item][0], expected[0], atol=1e-5)
+        assert not np.allclose(stored[item][0], load_of(trained, training_id, item), atol=1e-3)
+    np.testing.assert_array_equal(stored["i5"][0], load_of(trained, training_id, "i5"))
+    assert {item["state"] for item in trained.client.get("/items").json()["items"]} == {"ready"}
+
+
+@pytest.mark.parametrize("error", [JobInterrupted("killed"), SystemExit(1), KeyboardInterrupt()])
+def test_what_is_kept_stays_when_the_sweep_will_revive_the_training(trained: Service, error: BaseException) -> None:
+    training_id = order(trained)
+
+    def end() -> None:
+        raise error
+
+    keeping(trained, before_return=end)
+    with pytest.raises(type(error)):
+        trained.run_jobs()
+    assert read(trained, training_id)["state"] == "running"
+    assert scratch_folders(trained) == [f".partial-kept-{training_id}"]
+
+
+def test_what_is_kept_goes_with_upkeep_once_no_attempt_can_follow(trained: Service) -> None:
+    def upkeep() -> list[str]:
+        with trained.context.database.transaction() as transaction:
+            discard_ended(transaction, trained.parts.artifacts)
+        return scratch_folders(trained)
+
+    assert upkeep() == []
+    training_id = order(trained)
+    first_attempt(trained, training_id)
+    assert upkeep() == [f".partial-kept-{training_id}"]
+    with trained.context.database.transaction() as transaction:
+        assert list(JobRepository(transaction).open_ids(JobKind.TRAIN)) == [UUID(training_id)]
+        assert list(JobRepository(transaction).open_ids(JobKind.ENCODE)) == []
+    trained.client.delete(f"/admin/trainings/{training_id}")
+    assert scratch_folders(trained) != [], "nobody works on it who could remove it"
+    assert upkeep() == []
 
 
 def test_the_state_of_a_cancelled_or_failed_training_goes(trained: Service) -> None:

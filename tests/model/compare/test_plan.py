@@ -1,5 +1,6 @@
 import pytest
 
+from model.compare import plan
 from model.compare.plan import (
     BASELINES,
     Cell,
@@ -9,6 +10,7 @@ from model.compare.plan import (
     parse_subsets,
     parse_variants,
     plan_cells,
+    skipped_baselines,
 )
 from model.config import ConfigError
 
@@ -37,6 +39,13 @@ def test_variants() -> None:
 def test_variants_that_are_refused(texts: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_variants(texts)
+
+
+def test_a_baseline_without_its_library_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "find_spec", lambda name: object() if name == "implicit" else None)
+    assert skipped_baselines() == {}
+    monkeypatch.setattr(plan, "find_spec", lambda name: None)
+    assert set(skipped_baselines()) == {"als"} <= set(BASELINES)
 
 
 def test_subsets() -> None:
@@ -123,3 +132,12 @@ def test_keys_tell_configurations_datasets_and_machines_apart() -> None:
 def test_media_are_kept_only_for_methods_that_run_the_encoders() -> None:
     assert not keeps_media(planned("crossan,id"))
     assert keeps_media(planned("crossan,full"))
+
+
+def test_all_rows_have_one_loss_where_encoders_run_in_training() -> None:
+    variants = parse_variants(["crossan", "lora", "id", "crossan:loss=gbce"])
+    cells = plan_cells(variants, parse_overrides([], variants), [("text",)], seeds=1)
+    losses = {cell.label: cell.options.get("loss") for cell in cells if not cell.is_baseline}
+    assert losses == {"crossan": "in_batch", "lora": "in_batch", "id": "in_batch", "crossan:loss=gbce": "gbce"}
+    alone = plan_cells(variants[:1], parse_overrides([], variants[:1]), [("text",)], seeds=1, baselines=())
+    assert "loss" not in alone[0].options

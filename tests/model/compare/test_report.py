@@ -61,6 +61,22 @@ def test_seeds_become_one_row_for_each_variant_and_subset() -> None:
     assert first.document()["quality"]["mrr"] == {"mean": pytest.approx(0.1), "error": pytest.approx(0.05), "count": 2}
 
 
+def test_cold_targets_are_a_column_of_their_own() -> None:
+    def told(number: float, **metrics: float) -> dict[str, Any]:
+        found = result(0.1)
+        found["metrics"]["slices"] = {"items_by_events": {"0-5": {"users": number, **metrics}, "6+": {"users": 9.0}}}
+        return found
+
+    cells = [cell("crossan", seed=0), cell("crossan", seed=1), cell("id"), cell("full")]
+    first, none, silent = rows_of(cells, [told(4.0, hr50=0.25), told(4.0, hr50=0.75), told(0.0), result(0.1)])
+    # 0.25 and 0.75: mean 0.5, variance 0.125, error sqrt(0.125 / 2) = 0.25
+    assert first.cold is not None
+    assert (first.cold.mean, first.cold.error, first.cold_targets) == (0.5, pytest.approx(0.25), 4)
+    assert (none.cold, none.cold_targets) == (None, 0)
+    assert (silent.cold, silent.cold_targets) == (None, None)
+    assert first.document()["cold_targets"] == 4
+
+
 def test_tpme_is_relative_to_full_on_the_same_modalities() -> None:
     cells = [cell("crossan", "text"), cell("crossan", "image"), cell("full", "text"), cell("full:dropout=0.1", "text")]
     results = [

@@ -1,4 +1,8 @@
+import dataclasses
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,8 +60,36 @@ def test_saving_again_replaces_and_links_arrays_that_are_files(tmp_path: Path) -
     save_dataset(again, tmp_path / "second")
     save_dataset(again, tmp_path / "second")
     assert_same(load_dataset(tmp_path / "second"), small_dataset())
-    linked = tmp_path / "second" / "media-1" / "0000000.npy"
-    assert linked.stat().st_ino == (tmp_path / "first" / "media-1" / "0000000.npy").stat().st_ino
+    for linked in ("media-1/0000000.npy", "features-0.npy", "features-1.npy"):
+        assert (tmp_path / "second" / linked).samefile(tmp_path / "first" / linked), linked
+
+
+def _changed(states: np.memmap[Any, Any]) -> Any:
+    return np.stack(list(states))
+
+
+@pytest.mark.parametrize(
+    "other", [_changed, lambda states: states[::-1], lambda states: states[:1], lambda states: states + np.float16(1)]
+)
+def test_states_that_are_not_the_whole_file_are_written(tmp_path: Path, other: Callable[[Any], Any]) -> None:
+    save_dataset(small_dataset(), tmp_path / "first")
+    first = load_dataset(tmp_path / "first")
+    text = dataclasses.replace(first.features[0], states=other(first.features[0].states))
+    if len(text.states) == 1:
+        text = dataclasses.replace(text, row_of_item=np.array([0, -1, -1], np.int32))
+    changed = dataclasses.replace(first, features=[text, first.features[1]])
+    save_dataset(changed, tmp_path / "second")
+    assert_same(load_dataset(tmp_path / "second"), changed)
+    assert not (tmp_path / "second" / "features-0.npy").samefile(tmp_path / "first" / "features-0.npy")
+
+
+def test_states_whose_file_is_gone_are_written_from_the_mapping(tmp_path: Path) -> None:
+    save_dataset(small_dataset(), tmp_path / "first")
+    first = load_dataset(tmp_path / "first")
+    first = dataclasses.replace(first, media=[])
+    shutil.rmtree(tmp_path / "first")
+    save_dataset(first, tmp_path / "second")
+    assert_same(load_dataset(tmp_path / "second"), dataclasses.replace(small_dataset(), media=[]))
 
 
 def test_without_times_media_or_rows(tmp_path: Path) -> None:
@@ -77,6 +109,17 @@ def test_array_files_read_only_what_is_asked_for(tmp_path: Path) -> None:
     assert len(files[1:]) == 2
     with pytest.raises(FileNotFoundError):
         files[0]
+
+
+def test_texts_in_files_of_their_own_are_linked_and_read_as_texts(tmp_path: Path) -> None:
+    paths = [tmp_path / "b.npy", tmp_path / "a.npy"]
+    for path, text in zip(paths, ("grüße", ""), strict=True):
+        np.save(path, text)
+    dataset = small_dataset()
+    texts = dataclasses.replace(dataset.media[0], samples=ArrayFiles(paths))
+    save_dataset(dataclasses.replace(dataset, media=[texts]), tmp_path / "data")
+    assert list(load_dataset(tmp_path / "data").media[0].samples) == ["grüße", ""]
+    assert (tmp_path / "data" / "media-0" / "0000000.npy").samefile(paths[0])
 
 
 def test_a_folder_that_holds_no_dataset_is_refused(tmp_path: Path) -> None:

@@ -52,6 +52,26 @@ def test_new_items_get_their_vector_from_the_item_tower(crossan: Version, tmp_pa
     assert found == _same_as(crossan.trained.metrics["test"])
 
 
+def test_vectors_that_are_there_already_are_taken(id_only: Version, crossan: Version, tmp_path: Path) -> None:
+    """For new items, of which the version itself knows nothing, and instead of those that it came with."""
+    _forget_items(id_only, tmp_path / "old", 60)
+    ids, vectors, _ = artifact.load_item_vectors(id_only.folder)
+    test = leave_one_out(id_only.dataset.interactions).test
+    found = evaluate_artifact(
+        tmp_path / "old",
+        id_only.dataset,
+        test,
+        item_ids=id_only.item_ids,
+        served=[("of another catalogue", vectors[0]), *zip(ids[60:], vectors[60:], strict=True)],
+    )
+    assert found == _same_as(id_only.trained.metrics["test"])
+    test = leave_one_out(crossan.dataset.interactions).test
+    ids, vectors, _ = artifact.load_item_vectors(crossan.folder)
+    mixed = list(zip(ids, np.random.default_rng(0).permutation(vectors), strict=True))
+    found = evaluate_artifact(crossan.folder, crossan.dataset, test, item_ids=crossan.item_ids, served=mixed)
+    assert found["hr10"] < crossan.trained.metrics["test"]["hr10"] / 2
+
+
 def test_new_items_are_misses_for_a_version_without_content(id_only: Version, tmp_path: Path) -> None:
     _forget_items(id_only, tmp_path / "old", 1)
     test = leave_one_out(id_only.dataset.interactions).test
