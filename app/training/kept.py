@@ -63,14 +63,23 @@ def _leave(place: Path, read: Callable[[Path], DataCut]) -> None:
             "summary": dict(cut.summary),
         }
         (whole / FACTS).write_text(json.dumps(facts), encoding="utf-8")
-        # On disk before its name is; one call, since media may be as many files as there are items.
-        os.sync()
+        for path in [*whole.rglob("*"), whole]:
+            _sync(path)
         try:
             whole.rename(place)
         except OSError:
             # Another attempt, thought dead or thinking so of this one, was quicker: then its cut is the job's.
             if not place.exists():
                 raise
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on disk: a name must not outlive what it stands for."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _load(place: Path) -> DataCut:

@@ -30,6 +30,7 @@ def als(train: Interactions, item_count: int) -> Scorer:
     try:
         from implicit.cpu.als import AlternatingLeastSquares
         from scipy.sparse import csr_matrix
+        from threadpoolctl import threadpool_limits
     except ImportError as error:
         raise MissingLibrary(ALS_NEEDS) from error
 
@@ -41,15 +42,17 @@ def als(train: Interactions, item_count: int) -> Scorer:
         counted.data[:] = 1.0
         return counted
 
-    fitted = AlternatingLeastSquares(
-        factors=FACTORS,
-        iterations=ITERATIONS,
-        regularization=REGULARIZATION,
-        alpha=CONFIDENCE,
-        random_state=0,
-        num_threads=1,
-    )
-    fitted.fit(matrix(train), show_progress=False)
+    # The library asks for it: many threads on tiny matrices take longer than one.
+    with threadpool_limits(1, "blas"):
+        fitted = AlternatingLeastSquares(
+            factors=FACTORS,
+            iterations=ITERATIONS,
+            regularization=REGULARIZATION,
+            alpha=CONFIDENCE,
+            random_state=0,
+            num_threads=1,
+        )
+        fitted.fit(matrix(train), show_progress=False)
 
     def score(history: Interactions) -> NDArray[np.float32]:
         users = fitted.recalculate_user(np.arange(len(history)), matrix(history))

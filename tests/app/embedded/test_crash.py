@@ -79,7 +79,7 @@ def test_ctrl_c_stops_cleanly(tmp_path: Path) -> None:
     supervisor = _start(tmp_path)
     services = _children(supervisor)
     supervisor.send_signal(signal.SIGINT)
-    supervisor.communicate(timeout=20)
+    supervisor.communicate(timeout=60)
     assert psutil.wait_procs(services, timeout=0)[1] == []
     assert not (tmp_path / ENDPOINTS_FILE).exists()
     assert not (tmp_path / "postgres" / "postmaster.pid").exists()
