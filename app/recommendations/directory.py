@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 
 import anyio.to_thread
 import structlog
@@ -17,6 +16,7 @@ from app.stores.changes import CHANNEL
 
 log = structlog.get_logger(__name__)
 
+CANCEL_AGAIN_S = 0.5
 RECONNECT_S = 1.0
 
 
@@ -57,11 +57,15 @@ class StateDirectory:
         self._spawn(self._poll())
 
     async def stop(self) -> None:
-        """End both."""
-        for task in list(self._tasks):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        """End both, and what they have begun.
+
+        A cancellation that meets a library in the middle of connecting can get lost, so it is repeated.
+        """
+        waiting = set(self._tasks)
+        while waiting:
+            for task in waiting:
+                task.cancel()
+            _, waiting = await asyncio.wait(waiting, timeout=CANCEL_AGAIN_S)
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(coroutine)
