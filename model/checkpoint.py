@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from model.config import TrainingConfig
 from model.data.dataset import Dataset
+from model.disk import sync_to_disk
 
 log = logging.getLogger(__name__)
 
@@ -66,11 +66,11 @@ class CheckpointFile:
         partial = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}.partial")
         try:
             save_file(tensors, partial, metadata)
-            _sync(partial)
+            sync_to_disk(partial)
             partial.rename(self._path)
         finally:
             partial.unlink(missing_ok=True)
-        _sync(self._path.parent)
+        sync_to_disk(self._path.parent)
 
     def load(self) -> State | None:
         """Returns the state of this very training, or None; the log says why a file that is there is not read."""
@@ -99,15 +99,6 @@ class CheckpointFile:
 
 class _Unusable(Exception):
     """Why a checkpoint is not read."""
-
-
-def _sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _digest(header: str, tensors: Mapping[str, Tensor]) -> str:

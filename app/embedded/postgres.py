@@ -131,7 +131,9 @@ class Postgres:
         if orphan:
             _end_orphan(orphan)
         elif not number.isdecimal() or psutil.pid_exists(int(number)):
+            # The socket's lock file has the same number, and PostgreSQL believes it just as well.
             pid_file.unlink()
+            (self.folder / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         command = [str(self._bin / "postgres"), "-D", str(self.folder), "-k", str(self._socket_dir)]

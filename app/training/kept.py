@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import structlog
 from app.training.cut import DataCut
 from app.training.repository import CutItem
 from model.data.saved import load_dataset, save_dataset
+from model.disk import sync_to_disk
 
 log = structlog.get_logger(__name__)
 
@@ -64,22 +64,13 @@ def _leave(place: Path, read: Callable[[Path], DataCut]) -> None:
         }
         (whole / FACTS).write_text(json.dumps(facts), encoding="utf-8")
         for path in [*whole.rglob("*"), whole]:
-            _sync(path)
+            sync_to_disk(path)
         try:
             whole.rename(place)
         except OSError:
             # Another attempt, thought dead or thinking so of this one, was quicker: then its cut is the job's.
             if not place.exists():
                 raise
-
-
-def _sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on disk: a name must not outlive what it stands for."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _load(place: Path) -> DataCut:

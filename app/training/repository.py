@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from app.core.types import MediaState, VersionId
 from app.db.repository import Repository
@@ -54,27 +55,19 @@ class CutRepository(Repository):
 
     def contents(self, encoder: EncoderRow) -> Sequence[ItemContent]:
         """The contents of one modality that its encoder has encoded."""
-        query = (
-            select(MediaRow.item_pk, MediaRow.content_hash)
-            .join(
-                HiddenStatesRow,
-                (HiddenStatesRow.project_id == MediaRow.project_id)
-                & (HiddenStatesRow.content_hash == MediaRow.content_hash)
-                & (HiddenStatesRow.fingerprint == encoder.fingerprint),
-            )
-            .where(
-                MediaRow.project_id == self.project,
-                MediaRow.modality == encoder.modality,
-                HiddenStatesRow.state == MediaState.ENCODED,
-            )
-            .order_by(MediaRow.item_pk)
-        )
+        query = self._encoded(encoder, MediaRow.content_hash).order_by(MediaRow.item_pk)
         return [ItemContent(*row) for row in self.session.execute(query)]
 
     def states(self, encoder: EncoderRow) -> Sequence[StatesLocation]:
         """Where the states of one modality lie, ordered by shard."""
-        query = (
-            select(MediaRow.item_pk, HiddenStatesRow.shard, HiddenStatesRow.shard_row)
+        query = self._encoded(encoder, HiddenStatesRow.shard, HiddenStatesRow.shard_row)
+        found = self.session.execute(query.order_by(HiddenStatesRow.shard, HiddenStatesRow.shard_row))
+        return [StatesLocation(pk, encoder.modality, shard or "", row or 0) for pk, shard, row in found]
+
+    def _encoded(self, encoder: EncoderRow, *columns: Any) -> Select[Any]:
+        """Selects item and columns of every medium of a modality that its encoder has encoded."""
+        return (
+            select(MediaRow.item_pk, *columns)
             .join(
                 HiddenStatesRow,
                 (HiddenStatesRow.project_id == MediaRow.project_id)
@@ -86,7 +79,4 @@ class CutRepository(Repository):
                 MediaRow.modality == encoder.modality,
                 HiddenStatesRow.state == MediaState.ENCODED,
             )
-            .order_by(HiddenStatesRow.shard, HiddenStatesRow.shard_row)
         )
-        found = self.session.execute(query)
-        return [StatesLocation(pk, encoder.modality, shard or "", row or 0) for pk, shard, row in found]
