@@ -19,10 +19,12 @@ from app.embedded.services import bundled_services
 
 pytestmark = pytest.mark.e2e
 
+# A shell gives its background jobs an ignored SIGINT: the tests must not depend on where they were started from.
 _SUPERVISOR = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from app.embedded.services import bundled_services
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with bundled_services(Path(sys.argv[1])):
     print("up", flush=True)
     time.sleep(600)

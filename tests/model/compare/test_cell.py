@@ -20,7 +20,8 @@ def test_a_cell_measures_a_training(job: dict[str, Any]) -> None:
     assert all(
         0 < steps < whole for steps, whole in zip(found["training_seconds"], found["epoch_seconds"], strict=True)
     )
-    assert 0 < found["peak_bytes"] <= found["peak_bytes_with_validation"]
+    # Not above zero: in a process that other tests have filled, the steps find all their memory already there.
+    assert 0 <= found["peak_bytes"] <= found["peak_bytes_with_validation"]
     parts = found["parameters"]
     assert parts["encoders"] == 0
     assert parts["total"] == parts["tower"] + parts["user_encoder"] > 0
