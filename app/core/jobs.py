@@ -11,6 +11,10 @@ class Queue(StrEnum):
     ENCODE = "encode"
     INDEX = "index"
     TRAIN = "train"
+    QUERY = "query"
+    """Somebody waits for the answer."""
+    TRANSFER = "transfer"
+    """Waits for networks and disks, never for a processor."""
     SWEEP = "sweep"
     """Its own, with a worker of its own: long work must not hold up what revives dead work."""
 
@@ -24,11 +28,23 @@ class JobKind(StrEnum):
     """Give every item that lacks one its vector under the live version."""
     TRAIN = "train"
     """Train, export, publish and perhaps promote a version."""
+    QUERY = "query"
+    """Give an uploaded medium its vector under the live version, for somebody who waits."""
+    IMPORT = "import"
+    """Read a file of items or events from the blob store."""
+    EXPORT = "export"
+    """Write items or events into the blob store."""
+    FETCH = "fetch"
+    """Fetch media that items name by their address."""
+    ESTIMATE = "estimate"
+    """Estimate on recorded answers what another version would have done."""
+    DELIVER = "deliver"
+    """Send webhook messages that are due."""
 
     @property
     def queue(self) -> Queue:
         """Where messages of this kind go."""
-        return Queue(self.value)
+        return _QUEUES[self]
 
     @property
     def task_name(self) -> str:
@@ -38,7 +54,20 @@ class JobKind(StrEnum):
     @property
     def coalesces(self) -> bool:
         """Whether one waiting job stands for any number of requests: it looks up what there is to do when it starts."""
-        return self in (JobKind.ENCODE, JobKind.INDEX)
+        return self in (JobKind.ENCODE, JobKind.INDEX, JobKind.FETCH, JobKind.DELIVER)
+
+
+_QUEUES = {
+    JobKind.ENCODE: Queue.ENCODE,
+    JobKind.INDEX: Queue.INDEX,
+    JobKind.TRAIN: Queue.TRAIN,
+    JobKind.QUERY: Queue.QUERY,
+    JobKind.IMPORT: Queue.TRANSFER,
+    JobKind.EXPORT: Queue.TRANSFER,
+    JobKind.FETCH: Queue.TRANSFER,
+    JobKind.ESTIMATE: Queue.INDEX,
+    JobKind.DELIVER: Queue.TRANSFER,
+}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class JobRow(Base):
             "project_id",
             "kind",
             unique=True,
-            postgresql_where=text("state = 'queued' AND kind IN ('encode', 'index')"),
+            postgresql_where=text("state = 'queued' AND kind IN ('encode', 'index', 'fetch', 'deliver')"),
         ),
         Index("ix_jobs_open", "state", postgresql_where=text("state IN ('queued', 'running')")),
         Index(None, "project_id", "kind", "created_at"),

@@ -1,0 +1,118 @@
+"""What is kept of an answer: enough to attribute events to it, to page on from it, and to compute it again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from app.core.types import ProjectId, VersionId
+
+
+@dataclass(frozen=True)
+class HistoryMark:
+    """Which of a user's events an answer was made from, without repeating them.
+
+    Attributes:
+        count: how many events.
+        through: the highest event number among them, 0 if there are none.
+        digest: BLAKE2b (16 bytes) of their numbers, each 8 bytes big-endian, in the order of the sequence.
+    """
+
+    count: int
+    through: int
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class ShownItem:
+    """One item of an answer, in its place.
+
+    Attributes:
+        item_id: the client's id.
+        score: of the version, None in a fallback.
+        propensity: probability with which this item stood in this place, given those above it; 1 without exploration.
+        source: what put it there: `personal`, `pinned`, a fallback's name, or the arm of an interleaving.
+    """
+
+    item_id: str
+    score: float | None
+    propensity: float
+    source: str
+
+
+@dataclass(frozen=True)
+class AnswerRecord:
+    """One answer.
+
+    Attributes:
+        id: the recommendation id, which also seeds whatever was random in the answer.
+        project: whose.
+        user_id: None for a session without a user.
+        at: seconds since 1970, the `now` of the ranking.
+        version_id: the version that ranked, None without one.
+        snapshot: PostgreSQL's snapshot that the catalogue in memory stood at (`pg_current_snapshot()` as text).
+        scenario: name of the scenario, if any.
+        experiment_id: of the experiment that chose version or scenario, if any.
+        arm: its arm; for an interleaving the sources of the items say which.
+        options: the ranking options as resolved, JSON.
+        session: events that came in the request instead of a user's own, JSON, oldest first.
+        history: mark of the user's events, None for a session.
+        rotated: items that were sunk because they were shown lately: id to seconds since 1970.
+        pool: ids of the fallback's candidates, in their order; empty for a personal answer.
+        fallback: name of the fallback, None for a personal answer.
+        offset: ranks before the first item: above 0 for a next page.
+        previous_id: the answer that this one goes on from.
+        items: what was shown, best first.
+    """
+
+    id: UUID
+    project: ProjectId
+    user_id: str | None
+    at: float
+    version_id: VersionId | None
+    snapshot: str
+    scenario: str | None
+    experiment_id: int | None
+    arm: str | None
+    options: Mapping[str, Any]
+    session: Sequence[Mapping[str, Any]] | None
+    history: HistoryMark | None
+    rotated: Mapping[str, float]
+    pool: Sequence[str]
+    fallback: str | None
+    offset: int
+    previous_id: UUID | None
+    items: Sequence[ShownItem]
+
+
+class AnswerSink(Protocol):
+    """Takes answers in on the hot path: never blocks, never raises."""
+
+    def record(self, answer: AnswerRecord) -> None:
+        """Keep the answer; it is durable within the flush interval."""
+
+
+class AnswerLog(AnswerSink, Protocol):
+    """Also gives them back."""
+
+    async def find(self, project: ProjectId, answer_id: UUID) -> AnswerRecord | None:
+        """The answer, from this process's memory or from the database; None for one of another project, or of none.
+
+        One that another process gave a moment ago may not be in the database yet: waits up to one flush interval.
+        """
+
+
+class MemoryAnswerLog:
+    """The twin for unit tests."""
+
+    def __init__(self) -> None:
+        self.answers: dict[UUID, AnswerRecord] = {}
+
+    def record(self, answer: AnswerRecord) -> None:
+        """Remember the answer."""
+        self.answers[answer.id] = answer
+
+    async def find(self, project: ProjectId, answer_id: UUID) -> AnswerRecord | None:
+        """The remembered answer."""
+        found = self.answers.get(answer_id)
+        return found if found is not None and found.project == project else None

@@ -1,0 +1,1 @@
+"""What trains, promotes and clears away versions by itself: schedules, triggers, retention."""

@@ -1,0 +1,1 @@
+"""What another version would have done, estimated on recorded answers."""

@@ -1,0 +1,1 @@
+"""Past answers, computed again from what was recorded of them."""

@@ -1,0 +1,1 @@
+"""Scenarios: named bundles of ranking options."""

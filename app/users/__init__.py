@@ -1,0 +1,1 @@
+"""Users: what is known of them, and how it is erased."""
