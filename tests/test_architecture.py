@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("app", "worker", "model")
+PACKAGES = ("app", "worker", "model", "crossan")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 HEAVY = ("torch", "transformers", "onnxscript", "onnx")
 

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from app.cli.client import ClientError
 from app.cli.comparing.run import Comparison, Order
 from app.cli.comparing.run import compare as run_comparison
 from app.cli.comparing.show import Watch, print_table
 from app.cli.output import notes
 from app.cli.progress import status_line
 from app.core.config import Settings
+from crossan.client import ClientError
 from model.compare.files import write_json
 
 

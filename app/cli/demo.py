@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.cli.client import Client, ClientError
 from app.cli.importer.run import count_rows, import_folder
 from app.cli.output import notes
 from app.cli.progress import POLL_S, bars, describe, follow, status_line
 from app.embedded.processes import tethered
+from crossan.client import AsyncClient, ClientError
 
 _IMPORTED = "imported"
 """A file in the demo folder, written when the import is complete."""
@@ -25,7 +25,7 @@ _HYPERPARAMETERS = {"epochs": 8}
 """Less than a real catalogue gets: enough here, and a first visitor does not like to wait."""
 
 
-async def prepare_demo(client: Client, folder: Path) -> dict[str, Any]:
+async def prepare_demo(client: AsyncClient, folder: Path) -> dict[str, Any]:
     """Bring the service to a live model of the demo catalogue; what earlier starts have done is not done again.
 
     Returns:
@@ -56,7 +56,7 @@ def _generate(folder: Path) -> None:
     _tell("synthetic demo catalogue generated", started)
 
 
-async def _import(client: Client, folder: Path) -> None:
+async def _import(client: AsyncClient, folder: Path) -> None:
     started = time.monotonic()
     totals = {name: count_rows(folder / f"{name}.csv") for name in ("items", "events")}
     with bars(totals) as advance:
@@ -69,7 +69,7 @@ async def _import(client: Client, folder: Path) -> None:
     _tell(f"{totals['items']} items and {totals['events']} events imported", started)
 
 
-async def _wait_until_encoded(client: Client) -> dict[str, Any]:
+async def _wait_until_encoded(client: AsyncClient) -> dict[str, Any]:
     """Until no item waits for its encoders; the status then."""
     started = time.monotonic()
     waited = False
@@ -89,16 +89,14 @@ async def _wait_until_encoded(client: Client) -> dict[str, Any]:
     return status
 
 
-async def _train(client: Client) -> None:
+async def _train(client: AsyncClient) -> None:
     """Train, or join the training that an earlier start began."""
     started = time.monotonic()
     latest = (await client.get("/admin/trainings", limit=1))["trainings"]
     if latest and latest[0]["state"] in ("queued", "running"):
         training = latest[0]
     else:
-        training = await client.request(
-            "POST", "/admin/trainings", json={"hyperparameters": _HYPERPARAMETERS}, retry=False
-        )
+        training = await client.train(hyperparameters=_HYPERPARAMETERS)
     with status_line() as show:
         ended = await follow(client, training["id"], lambda seen: show(describe(seen)))
     if ended["state"] != "succeeded":
@@ -125,7 +123,7 @@ def _first(path: Path, column: str, *, needs: str | None = None) -> str:
         return next(row[column] for row in csv.DictReader(file) if needs is None or row[needs])
 
 
-def _commands(client: Client, folder: Path, *, user: str) -> dict[str, str]:
+def _commands(client: AsyncClient, folder: Path, *, user: str) -> dict[str, str]:
     curl = f"curl -s -H {shlex.quote(f'Authorization: Bearer {client.key}')}"
     item = _first(folder / "items.csv", "item_id")
     picture = folder / _first(folder / "items.csv", "image", needs="image")

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.client import ClientError
 from app.cli.launch import create_key
 from app.cli.options import AsJson, Key, Url, connect
 from app.cli.output import console, print_json, table
 from app.core.config import Settings
 from app.core.types import Scope
+from crossan.client import Call, ClientError
 
 keys = typer.Typer(no_args_is_help=True, help="API keys: shown once, stored as hashes.")
 
@@ -18,7 +18,7 @@ keys = typer.Typer(no_args_is_help=True, help="API keys: shown once, stored as h
 def _call(method: str, path: str, *, url: str | None, key: str | None, **options: Any) -> Any:
     async def send() -> Any:
         async with connect(url, key) as client:
-            return await client.request(method, path, retry=False, **options)
+            return await client.send(Call[Any](method, path, **options))
 
     return asyncio.run(send())
 

@@ -4,7 +4,6 @@ import sys
 
 import typer
 
-from app.cli.client import ClientError
 from app.cli.compare import compare
 from app.cli.imports import import_
 from app.cli.keys import keys
@@ -15,6 +14,7 @@ from app.cli.train import train
 from app.cli.tune import tune
 from app.cli.up import up
 from app.core.errors import CrossanError
+from crossan.client import ClientError
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.client import Client, ClientError
 from app.core.config import Settings
+from crossan.client import AsyncClient, ClientError, RetryPolicy
 
 KEY_FILE = "admin.key"
 """In the data folder: the key that `crossan up` made, for commands on the same machine."""
@@ -27,7 +27,7 @@ def _read(path: Path) -> str:
     return path.read_text().strip() if path.is_file() else ""
 
 
-def connect(url: str | None, key: str | None, *, attempts: int = 1) -> Client:
+def connect(url: str | None, key: str | None, *, attempts: int = 1) -> AsyncClient:
     """A client from the options, else from what a local `crossan up` left in the data folder.
 
     Raises:
@@ -41,4 +41,4 @@ def connect(url: str | None, key: str | None, *, attempts: int = 1) -> Client:
             f"No API key: give --key or CROSSAN_API_KEY (there is no {settings.data_dir / KEY_FILE}; "
             "`crossan up` makes it, `crossan keys create --project default` makes another)."
         )
-    return Client(address, secret, attempts=attempts)
+    return AsyncClient(address, secret, retries=RetryPolicy(attempts=attempts))

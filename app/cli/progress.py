@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from app.cli.client import Client
 from app.cli.output import notes
+from crossan.client import AsyncClient
 
 POLL_S = 0.5
 LOGGED_EVERY_S = 15.0
@@ -49,7 +49,7 @@ class _Throttled:
             self._next = time.monotonic() + LOGGED_EVERY_S
 
 
-async def follow(client: Client, training_id: str, show: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+async def follow(client: AsyncClient, training_id: str, show: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
     """Poll a training until it has ended; `show` gets every look at it."""
     while True:
         training: dict[str, Any] = await client.get(f"/admin/trainings/{training_id}")

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from rich.table import Table
@@ -24,7 +23,7 @@ def recommend(
 
     async def ask() -> Any:
         async with connect(url, key) as client:
-            return await client.get(f"/recommend/{quote(user, safe='')}", limit=limit)
+            return await client.recommend(user, limit=limit)
 
     answer = asyncio.run(ask())
     print_json(answer) if as_json else console.print(recommendation_table(answer))

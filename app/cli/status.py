@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from app.cli.client import ApiError, Client
 from app.cli.options import AsJson, Key, Url, connect
 from app.cli.output import console, print_json, table
 from app.core.config import Settings
+from crossan.client import ApiError, AsyncClient
 
 
 def status(*, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
@@ -39,7 +39,7 @@ def migrate(*, as_json: AsJson = False) -> None:
         console.print("the database has the newest schema")
 
 
-async def _ready(client: Client) -> bool:
+async def _ready(client: AsyncClient) -> bool:
     try:
         await client.get("/health/ready")
     except ApiError:

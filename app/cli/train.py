@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from app.cli.client import Client, ClientError
 from app.cli.options import AsJson, Key, Url, connect
 from app.cli.output import console, notes, print_json, table
 from app.cli.progress import describe, follow, status_line
+from crossan.client import AsyncClient, ClientError
 
 Promote = Literal["if_better", "always", "never"]
 
@@ -32,8 +32,8 @@ def train(
 
     async def run() -> dict[str, Any]:
         async with connect(url, key) as client:
-            training = await client.request("POST", "/admin/trainings", json=order, retry=False)
-            return await _watch(client, training, quiet=as_json) if wait else training
+            training = await client.train(**order)
+            return await _watch(client, training, quiet=as_json) if wait else dict(training)
 
     training = asyncio.run(run())
     if as_json:
@@ -62,7 +62,7 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
-async def _watch(client: Client, training: Mapping[str, Any], *, quiet: bool) -> dict[str, Any]:
+async def _watch(client: AsyncClient, training: Mapping[str, Any], *, quiet: bool) -> dict[str, Any]:
     """Follow it with a line for every epoch."""
     epochs: set[int] = set()
 

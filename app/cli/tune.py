@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.client import ClientError
 from app.cli.options import AsJson, Key, Url, connect
 from app.cli.output import console, print_json, table
 from app.cli.train import parse_settings
@@ -18,6 +17,7 @@ from app.cli.tune_child import run_search
 from app.core.config import Settings
 from app.core.errors import ScopeMissing
 from app.core.types import Scope
+from crossan.client import ClientError
 from model.options import ConfigError
 from model.tuning_space import space_of
 
@@ -120,7 +120,7 @@ async def _reach(url: str | None, key: str | None) -> None:
 async def _train(url: str | None, key: str | None, result: Mapping[str, Any]) -> Any:
     order = {name: result[name] for name in ("method", "hyperparameters")}
     async with connect(url, key) as client:
-        return await client.request("POST", "/admin/trainings", json=order, retry=False)
+        return await client.train(**order)
 
 
 def command_of(method: str, hyperparameters: Mapping[str, Any]) -> str:

@@ -13,9 +13,9 @@ from typing import IO, Any
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
-from app.cli.client import ClientError
 from app.cli.output import notes
 from app.embedded.processes import tethered
+from crossan.client import ClientError
 
 WORKER = ("-m", "worker.tune")
 """What Python runs; the order follows."""

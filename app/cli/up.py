@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from app.cli.client import Client, ClientError
 from app.cli.demo import prepare_demo
 from app.cli.launch import Address, bind, children, ensure_key
 from app.cli.options import ADDRESS_FILE, AsJson
@@ -22,6 +21,7 @@ from app.cli.supervisor import Supervisor
 from app.core.config import Settings
 from app.core.errors import CrossanError
 from app.embedded.services import BundledServices
+from crossan.client import AsyncClient, ClientError, RetryPolicy
 
 READY_S = 120.0
 
@@ -115,7 +115,7 @@ def _front(settings: Settings, url: str, key: str, *, demo: bool, as_json: bool,
 
 
 async def _demo(settings: Settings, url: str, key: str) -> dict[str, Any]:
-    async with Client(url, key, attempts=8) as client:
+    async with AsyncClient(url, key, retries=RetryPolicy(attempts=8)) as client:
         return await prepare_demo(client, settings.data_dir / "demo")
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cli.client import ClientError
 from app.cli.importer.folder import FolderItem, read_events, read_items
+from crossan.client import ClientError
 
 Medium = Mapping[str, str]
 """{"text": …} or {"file": its absolute path}."""

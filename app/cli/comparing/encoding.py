@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from app.cli.client import ClientError
 from app.cli.comparing.catalogue import Catalogue
 from app.cli.comparing.children import Job, Show, run_jobs
 from app.core.config import Settings
+from crossan.client import ClientError
 from model.compare.files import digest_of
 from model.encoders.offline import default_specs
 

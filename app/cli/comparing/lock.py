@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.cli.client import ClientError
+from crossan.client import ClientError
 
 LOCK = "lock"
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.cli.client import ClientError
 from app.cli.comparing.catalogue import Catalogue, read_catalogue
 from app.cli.comparing.children import Job, run_jobs
 from app.cli.comparing.encoding import encode
 from app.cli.comparing.lock import locked
 from app.cli.comparing.show import Watch
 from app.core.config import Settings
+from crossan.client import ClientError
 from model.compare.files import ERROR, RESULT, read_json
 from model.compare.plan import (
     BASELINES,

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.cli.client import ApiError, Client
 from app.cli.importer.report import Advance, ImportReport
+from crossan.client import ApiError, AsyncClient
 
 PARTITIONS = 16
 BATCH = 500
@@ -68,7 +68,7 @@ class EventImport:
         journal: What earlier runs have sent.
     """
 
-    def __init__(self, client: Client, report: ImportReport, advance: Advance, *, journal: Journal) -> None:
+    def __init__(self, client: AsyncClient, report: ImportReport, advance: Advance, *, journal: Journal) -> None:
         self._client = client
         self._report = report
         self._advance = advance
@@ -127,7 +127,7 @@ class EventImport:
     async def _send(self, batch: list[Row]) -> int:
         """Send one batch; how many of its events the service did not have."""
         try:
-            answer = await self._client.request("POST", "/events", json={"events": [event for _, event in batch]})
+            answer = await self._client.send_events([event for _, event in batch])
         except ApiError as error:
             if error.status in (401, 403) or error.status >= 500:
                 raise

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.cli.client import ClientError
+from crossan.client import ClientError
 
 MEDIA_COLUMNS = ("text", "image", "audio", "video")
 _KNOWN = {

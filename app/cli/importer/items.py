@@ -2,14 +2,12 @@
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote
 
-from app.cli.client import ApiError, Client
 from app.cli.importer.folder import FolderItem
 from app.cli.importer.report import Advance, ImportReport
+from crossan.client import ApiError, AsyncClient
 
 _FATAL = frozenset({401, 403})
 _MIME = {"text": "text/plain", "image": "image/*", "audio": "audio/*", "video": "video/*"}
@@ -24,7 +22,7 @@ class ItemImport:
         advance: Told of every item that is done.
     """
 
-    def __init__(self, client: Client, report: ImportReport, advance: Advance) -> None:
+    def __init__(self, client: AsyncClient, report: ImportReport, advance: Advance) -> None:
         self._client = client
         self._report = report
         self._advance = advance
@@ -37,7 +35,7 @@ class ItemImport:
             ApiError: The key is not valid for this.
             Unreachable: The service went away; a second run goes on from there.
         """
-        self._known = {item["item_id"]: item async for item in self._client.pages("/items", "items")}
+        self._known = {item["item_id"]: item async for item in self._client.items(limit=200)}
         waiting = iter(items)
         async with asyncio.TaskGroup() as group:
             for _ in range(concurrency):
@@ -85,11 +83,10 @@ class ItemImport:
 
     async def _upload(self, item: FolderItem, media: Mapping[str, bytes]) -> None:
         if not media:
-            await self._client.request("PUT", f"/items/{quote(item.item_id, safe='')}", json=item.fields)
+            await self._client.put_item(item.item_id, item.fields)
             return
         files = {name: (name, data, _MIME.get(name, "application/octet-stream")) for name, data in media.items()}
-        body = json.dumps({"item_id": item.item_id, **item.fields})
-        await self._client.request("POST", "/items", data={"item": body}, files=files)
+        await self._client.post_item({"item_id": item.item_id, **item.fields}, files)
 
 
 def _same(fields: Mapping[str, Any], known: Mapping[str, Any]) -> bool:

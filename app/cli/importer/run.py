@@ -3,15 +3,15 @@
 import time
 from pathlib import Path
 
-from app.cli.client import Client, ClientError
 from app.cli.importer.events import EventImport, Journal
 from app.cli.importer.folder import read_events, read_items
 from app.cli.importer.items import ItemImport
 from app.cli.importer.report import Advance, ImportReport
+from crossan.client import AsyncClient, ClientError
 
 
 async def import_folder(
-    client: Client,
+    client: AsyncClient,
     folder: Path,
     *,
     concurrency: int,

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 KEY = "crs_test"
 URL = "http://crossan.test"
@@ -36,30 +36,29 @@ class FakeService:
         """How many uploads pass before the connection breaks for good; negative: all."""
         self.outages: list[int] = []
         """Statuses of the next answers, whatever is asked; 0 breaks the connection."""
-        self.app = Starlette(
-            routes=[
-                Route("/items", self.list_items, methods=["GET"]),
-                Route("/items", self.post_item, methods=["POST"]),
-                Route("/items/{item_id:path}", self.put_item, methods=["PUT"]),
-                Route("/events", self.post_events, methods=["POST"]),
-                Route("/recommend/{user_id:path}", self.recommend),
-                Route("/admin/trainings", self.post_training, methods=["POST"]),
-                Route("/admin/trainings", self.list_trainings, methods=["GET"]),
-                Route("/admin/trainings/{training_id}", self.get_training),
-                Route("/admin/keys", self.post_key, methods=["POST"]),
-                Route("/admin/keys", self.list_keys, methods=["GET"]),
-                Route("/admin/keys/{key_id:int}", self.delete_key, methods=["DELETE"]),
-                Route("/admin/status", self.status),
-                Route("/health/ready", self.ready),
-            ]
-        )
+        routes = [
+            Route("/items", self.list_items, methods=["GET"]),
+            Route("/items", self.post_item, methods=["POST"]),
+            Route("/items/{item_id:path}", self.put_item, methods=["PUT"]),
+            Route("/events", self.post_events, methods=["POST"]),
+            Route("/recommend/{user_id:path}", self.recommend),
+            Route("/admin/trainings", self.post_training, methods=["POST"]),
+            Route("/admin/trainings", self.list_trainings, methods=["GET"]),
+            Route("/admin/trainings/{training_id}", self.get_training),
+            Route("/admin/keys", self.post_key, methods=["POST"]),
+            Route("/admin/keys", self.list_keys, methods=["GET"]),
+            Route("/admin/keys/{key_id:int}", self.delete_key, methods=["DELETE"]),
+            Route("/admin/status", self.status),
+            Route("/health/ready", self.ready),
+        ]
+        self.app = Starlette(routes=[Mount("/v1", routes=routes), *routes])
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """Answers in place of the network."""
         inner = httpx.ASGITransport(self.app)
 
         async def handle(request: httpx.Request) -> httpx.Response:
-            self.calls[f"{request.method} {request.url.path}"] += 1
+            self.calls[f"{request.method} {request.url.path.removeprefix('/v1')}"] += 1
             if self.outages:
                 status = self.outages.pop(0)
                 if status == 0:

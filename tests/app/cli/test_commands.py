@@ -8,12 +8,12 @@ from typer.testing import CliRunner
 
 from app.cli import main as main_module
 from app.cli import options, progress
-from app.cli.client import Client, ClientError
 from app.cli.launch import bind, children
 from app.cli.main import app, main
 from app.cli.train import parse_settings
 from app.core.config import Settings
 from app.embedded.services import Endpoints
+from crossan.client import AsyncClient, ClientError
 from tests.app.cli.fake_service import KEY, URL, FakeService
 
 runner = CliRunner()
@@ -23,7 +23,7 @@ runner = CliRunner()
 def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeService:
     """A fake service, whose address and key lie in the data folder as `crossan up` leaves them."""
     fake = FakeService()
-    monkeypatch.setattr(options, "Client", partial(Client, transport=fake.transport()))
+    monkeypatch.setattr(options, "AsyncClient", partial(AsyncClient, transport=fake.transport()))
     monkeypatch.setattr(progress, "POLL_S", 0.0)
     monkeypatch.setenv("CROSSAN_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -164,7 +164,7 @@ def test_the_children_share_a_socket_and_split_the_queues(tmp_path: Path) -> Non
     assert specs["api-1"].pass_fds == (address.listener.fileno(),)
     assert isinstance(address.listener, socket.socket)
     arguments = specs["worker-encode"].arguments
-    assert arguments[arguments.index("-Q") + 1] == "encode,index"
+    assert arguments[arguments.index("-Q") + 1] == "encode,index,query"
     assert specs["beat"].environment["CROSSAN_DATABASE_URL"] == "postgresql://d"
     address.listener.close()
 

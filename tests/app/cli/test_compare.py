@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.client import ClientError
 from app.cli.comparing.lock import locked
 from app.cli.comparing.run import Order, plan
 from app.cli.main import app
 from app.core.config import Settings
+from crossan.client import ClientError
 from model.compare import plan as plan_module
 from model.encoders.spec import EncoderSpec
 from tests.app.cli.comparing.tiny_folder import ITEMS, make_folder

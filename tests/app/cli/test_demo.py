@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from app.cli import demo, progress
-from app.cli.client import Client, ClientError
 from app.cli.demo import prepare_demo
+from crossan.client import AsyncClient, ClientError
 from tests.app.cli.fake_service import KEY, URL, FakeService
 
 
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 async def test_it_imports_waits_trains_and_shows_the_way_in(service: FakeService, folder: Path) -> None:
     service.pending = 3
-    async with Client(URL, KEY, transport=service.transport()) as client:
+    async with AsyncClient(URL, KEY, transport=service.transport()) as client:
         result = await prepare_demo(client, folder)
     assert set(service.items) == {"demo-1", "demo-2"}
     assert len(service.events) == 1
@@ -46,7 +46,7 @@ async def test_it_imports_waits_trains_and_shows_the_way_in(service: FakeService
 
 
 async def test_a_second_start_does_nothing_again(service: FakeService, folder: Path) -> None:
-    async with Client(URL, KEY, transport=service.transport()) as client:
+    async with AsyncClient(URL, KEY, transport=service.transport()) as client:
         await prepare_demo(client, folder)
         service.calls.clear()
         await prepare_demo(client, folder)
@@ -55,7 +55,7 @@ async def test_a_second_start_does_nothing_again(service: FakeService, folder: P
 
 
 async def test_an_emptied_service_is_filled_again(service: FakeService, folder: Path) -> None:
-    async with Client(URL, KEY, transport=service.transport()) as client:
+    async with AsyncClient(URL, KEY, transport=service.transport()) as client:
         await prepare_demo(client, folder)
         service.items.clear()
         await prepare_demo(client, folder)
@@ -65,7 +65,7 @@ async def test_an_emptied_service_is_filled_again(service: FakeService, folder: 
 async def test_a_training_that_an_earlier_start_began_is_joined(service: FakeService, folder: Path) -> None:
     running = {"id": "t0", "state": "running", "hyperparameters": {}, "progress": None, "result": None, "error": None}
     service.trainings.append(running)
-    async with Client(URL, KEY, transport=service.transport()) as client:
+    async with AsyncClient(URL, KEY, transport=service.transport()) as client:
         await prepare_demo(client, folder)
     assert len(service.trainings) == 1
 
@@ -80,6 +80,6 @@ async def test_a_failed_training_is_an_error(service: FakeService, folder: Path)
         "error": None,
     }
     service.trainings.append(failing)
-    async with Client(URL, KEY, transport=service.transport()) as client:
+    async with AsyncClient(URL, KEY, transport=service.transport()) as client:
         with pytest.raises(ClientError, match="asked to"):
             await prepare_demo(client, folder)

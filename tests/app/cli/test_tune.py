@@ -15,11 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import options, tune, tune_child
-from app.cli.client import ApiError, Client, ClientError
 from app.cli.main import app, main
 from app.cli.train import parse_settings
 from app.core.errors import ScopeMissing
 from app.core.types import ProjectId, Scope
+from crossan.client import ApiError, AsyncClient, ClientError
 from model.config import parse_config
 from tests.app.cli.fake_service import KEY, URL, FakeService
 from tests.fixtures.service import Service
@@ -50,7 +50,7 @@ def run(*arguments: str, code: int = 0) -> str:
 def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeService:
     """A fake service whose key lies in the data folder."""
     fake = FakeService()
-    monkeypatch.setattr(options, "Client", partial(Client, transport=fake.transport()))
+    monkeypatch.setattr(options, "AsyncClient", partial(AsyncClient, transport=fake.transport()))
     monkeypatch.setattr(tune, "_project_of", lambda key: 7)
     monkeypatch.setenv("CROSSAN_DATA_DIR", str(tmp_path))
     for name in ("CROSSAN_URL", "CROSSAN_API_KEY"):

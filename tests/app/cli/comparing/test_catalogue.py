@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.cli.client import ClientError
 from app.cli.comparing.catalogue import Catalogue, read_catalogue
+from crossan.client import ClientError
 
 KINDS = {"text": "text", "image": "image", "look": "image"}
 

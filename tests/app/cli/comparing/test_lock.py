@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.client import ClientError
 from app.cli.comparing.lock import locked
+from crossan.client import ClientError
 
 
 def test_a_folder_is_for_one_at_a_time(tmp_path: Path) -> None:

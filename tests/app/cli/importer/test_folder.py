@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.client import ClientError
 from app.cli.importer.folder import read_events, read_items
+from crossan.client import ClientError
 
 
 def write(folder: Path, items: str, events: str = "") -> Path:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.client import ApiError, Client, Unreachable
 from app.cli.importer.events import BATCH, PARTITIONS, partition_of
 from app.cli.importer.report import ImportReport
 from app.cli.importer.run import count_rows, import_folder
+from crossan.client import ApiError, AsyncClient, RetryPolicy, Unreachable
 from tests.app.cli.fake_service import KEY, URL, FakeService
 
 
@@ -38,7 +38,9 @@ class Importer:
         self.advanced[what] += count
 
     async def run(self, *, key: str = KEY, attempts: int = 1) -> ImportReport:
-        client = Client(URL, key, attempts=attempts, transport=self.service.transport(), sleep=no_pause)
+        client = AsyncClient(
+            URL, key, retries=RetryPolicy(attempts=attempts), transport=self.service.transport(), sleep=no_pause
+        )
         async with client:
             return await import_folder(client, self.folder, concurrency=4, advance=self._advance, cache=self.cache)
 
@@ -96,7 +98,7 @@ async def test_outages_are_sat_out(importer: Importer) -> None:
     importer.items(*(f"i{n},Item {n}," for n in range(10)))
     importer.events("u,i0,1", "u,i1,2")
     importer.service.outages = [0, 503, 429, 500]
-    report = await importer.run(attempts=8)
+    report = await importer.run(retries=RetryPolicy(attempts=8))
     assert (report.items_sent, report.events_accepted, report.failed) == (10, 2, 0)
 
 
