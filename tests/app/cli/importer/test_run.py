@@ -98,7 +98,7 @@ async def test_outages_are_sat_out(importer: Importer) -> None:
     importer.items(*(f"i{n},Item {n}," for n in range(10)))
     importer.events("u,i0,1", "u,i1,2")
     importer.service.outages = [0, 503, 429, 500]
-    report = await importer.run(retries=RetryPolicy(attempts=8))
+    report = await importer.run(attempts=8)
     assert (report.items_sent, report.events_accepted, report.failed) == (10, 2, 0)
 
 
