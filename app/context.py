@@ -13,6 +13,8 @@ from app.stores.changes import ChangeFeed, RedisChangeFeed
 from app.stores.features import FeatureStore
 from app.stores.queue import CeleryQueue, JobQueue
 from app.stores.sequence_cache import RedisSequenceWriter, SequenceWriter
+from app.stores.transfers import TransferStore
+from app.transfers.writing import WritingParts
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class Context:
     changes: ChangeFeed
     sequences: SequenceWriter
     intake: MediaIntake
+    transfers: TransferStore
+
+    @property
+    def writing(self) -> WritingParts:
+        """What writing lines of items and events needs."""
+        return WritingParts(self.database, self.intake, self.queue, self.changes, self.sequences)
 
     def close(self) -> None:
         """Give every connection back."""
@@ -50,5 +58,6 @@ def build_context(settings: Settings) -> Context:
         queue=CeleryQueue(settings.broker),
         changes=RedisChangeFeed(redis),
         sequences=RedisSequenceWriter(redis, cap=settings.sequence_cap, ttl_s=settings.sequence_ttl_s),
-        intake=MediaIntake(blobs, limits=settings.media, kinds=settings.media_kinds),
+        intake=MediaIntake(blobs, limits=settings.media, kinds=settings.media_kinds, hosts=settings.media_fetch_hosts),
+        transfers=TransferStore(settings.blobs),
     )

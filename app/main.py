@@ -7,23 +7,50 @@ from fastapi import FastAPI
 from redis.asyncio import Redis as AsyncRedis
 from starlette.staticfiles import StaticFiles
 
-from app.api import errors
+from app.api import idempotency, openapi
 from app.api.auth import Authenticator
 from app.api.deps import Edge
-from app.api.middleware import BodyLimitMiddleware, RequestIdMiddleware
-from app.api.routes import admin, events, health, items, recommendations
+from app.api.errors import Problems
+from app.api.observing import service_metrics, warming_up
+from app.api.rate_limit import Rate, RateLimiter
+from app.api.routes import (
+    batches,
+    browse,
+    estimates,
+    events,
+    experiments,
+    health,
+    impressions,
+    items,
+    jobs,
+    keys,
+    metrics,
+    models,
+    problem_pages,
+    recommendations,
+    replay,
+    scenarios,
+    schedules,
+    similar,
+    status,
+    trainings,
+    transfers,
+    users,
+    webhooks,
+)
+from app.api.stack import add_middleware
 from app.context import Context, build_context
 from app.core.config import Settings
 from app.core.logging import configure_logging
+from app.impressions.log import BufferedAnswerLog
 from app.recommendations.directory import StateDirectory
 from app.recommendations.history import HistoryReader
 from app.recommendations.service import Recommender
 from app.recommendations.state import TrendingPolicy
 from app.stores.sequence_cache import RedisSequenceReader
+from app.telemetry.tracing import configure_tracing
 from app.ui import STATIC
 
-UPLOAD_PATHS = r"/items|/items/[^/]+/media/[^/]+"
-MULTIPART_OVERHEAD_BYTES = 1 << 20
 CACHE_TIMEOUT_S = 1.0
 """Then the database is asked instead."""
 
@@ -32,6 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The ASGI application; connections are opened when it starts and closed when it ends."""
     settings = settings or Settings()
     configure_logging(settings.log_level)
+    configure_tracing("crossan-api")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -44,10 +72,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         directory = _directory(context, announcements)
         reader = RedisSequenceReader(cache, ttl_s=settings.sequence_ttl_s)
         history = HistoryReader(context.database, reader, cap=settings.sequence_cap)
-        app.state.edge = Edge(context, directory, Recommender(history))
+        answers = BufferedAnswerLog(context.database, flush_s=settings.answer_flush_s)
+        app.state.edge = Edge(context, directory, Recommender(history, answers), answers, history)
+        app.state.limiter = _limiter(settings, cache)
         app.state.authenticator = Authenticator(context.database, cache_s=settings.key_cache_s)
         directory.start()
-        yield
+        answers.start()
+        app.state.service_metrics = service_metrics(context, directory)
+        async with warming_up(context, directory, history) as app.state.warm_up:
+            yield
+        await answers.stop()
         await directory.stop()
         await announcements.aclose()
         await cache.aclose()
@@ -58,20 +92,49 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Next-item recommendations from what an item is and what people did.",
         version="0.1.0",
         lifespan=lifespan,
+        root_path_in_servers=False,
+        generate_unique_id_function=lambda route: route.name,
     )
-    errors.install(app)
-    for routes in (items, events, recommendations, admin, health):
+    problems = Problems(settings.public_url)
+    problems.install(app)
+    app.state.problems = problems
+    idempotency.install(app)
+    # Routes are tried in turn: the one that is asked for most comes first.
+    for routes in (
+        recommendations,
+        items,
+        events,
+        impressions,
+        replay,
+        batches,
+        transfers,
+        similar,
+        browse,
+        scenarios,
+        experiments,
+        estimates,
+        users,
+        trainings,
+        models,
+        schedules,
+        jobs,
+        webhooks,
+        keys,
+        status,
+        health,
+        metrics,
+        problem_pages,
+    ):
         app.include_router(routes.router)
     app.mount("/ui", StaticFiles(directory=STATIC, html=True), name="ui")
-    limits = settings.media
-    app.add_middleware(
-        BodyLimitMiddleware,
-        default_bytes=settings.json_body_limit_bytes,
-        upload_bytes=sum(limits.max_bytes(kind) for kind in settings.media_kinds.values()) + MULTIPART_OVERHEAD_BYTES,
-        uploads=UPLOAD_PATHS,
-    )
-    app.add_middleware(RequestIdMiddleware)
+    add_middleware(app, settings, problems)
+    openapi.install(app)
     return app
+
+
+def _limiter(settings: Settings, redis: AsyncRedis) -> RateLimiter:
+    default = settings.rate_per_s and Rate.of(settings.rate_per_s, settings.rate_burst)
+    return RateLimiter(redis, default=default or None)
 
 
 def _directory(context: Context, redis: AsyncRedis) -> StateDirectory:

@@ -84,6 +84,7 @@ def settings(tmp_path: Path, database_url: str, redis_url: str, encoder_specs: t
         key_cache_s=0.0,
         trending_refresh_s=0.0,
         heartbeat_s=0.1,
+        warm_up_s=0.0,
         database_pool=4,
         log_level="WARNING",
     )

@@ -142,13 +142,14 @@ def test_compose_has_every_part_with_a_health_check() -> None:
         "api",
         "worker-encode",
         "worker-train",
+        "worker-transfer",
         "worker-sweep",
         "beat",
     }
     for name in ("postgres", "valkey", "api"):
         assert services[name]["healthcheck"]["test"], name
     stages = _stages()
-    for name in ("api", "worker-encode", "worker-train", "worker-sweep", "beat"):
+    for name in ("api", "worker-encode", "worker-train", "worker-transfer", "worker-sweep", "beat"):
         waits = services[name]["depends_on"]
         assert waits["migrate"]["condition"] == "service_completed_successfully"
         assert {waits["postgres"]["condition"], waits["valkey"]["condition"]} == {"service_healthy"}

@@ -9,6 +9,7 @@ from app.context import Context, build_context
 from app.core.config import Settings
 from app.items.encoding import EncodingService
 from app.models.vectors import VectorService
+from app.recommendations.similar_queries import QueryAnswerer
 from app.training.pipeline import TrainingParts
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ def encoding_service() -> EncodingService:
     )
     service.register(base.queue)
     return service
+
+
+def query_answerer() -> QueryAnswerer:
+    """Answers questions for vectors of uploads, by the same encoders."""
+    base = worker_context().base
+    return QueryAnswerer(base.database, base.blobs, base.artifacts, encode=encoding_service().encode_one)
 
 
 def training_parts() -> TrainingParts:

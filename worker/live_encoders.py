@@ -1,4 +1,4 @@
-"""Encoders that live versions have changed, loaded when something waits for them and kept, a few at a time."""
+"""Encoders that serving versions have changed, loaded when something waits for them and kept, a few at a time."""
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
@@ -9,6 +9,7 @@ import structlog
 from app.core.types import ProjectId
 from app.db.session import Database
 from app.items.encoding import FAULTS, FrozenEncoder, OwnEncoder
+from app.models.beside import BesideRepository
 from app.models.repository import ModelRepository
 from app.stores.artifacts import ArtifactStore
 from model.adapted import load_adapted
@@ -25,10 +26,10 @@ UNLOADABLE = (ArtifactError, EncoderError, *FAULTS)
 
 
 class LiveEncoderCache:
-    """Finds the encoders of projects' live versions.
+    """Finds the encoders of the versions that serve projects.
 
     Args:
-        database: knows which version is live.
+        database: knows which versions serve.
         artifacts: published versions.
         in_charge: the encoders of this process, by modality; versions that started from one of them load it from
             where it lies now.
@@ -50,15 +51,14 @@ class LiveEncoderCache:
         self._loaded: OrderedDict[tuple[ProjectId, str], FrozenEncoder] = OrderedDict()
 
     def of(self, project: ProjectId) -> list[OwnEncoder]:
-        """The live version's own encoders; those of the project's other versions are let go."""
+        """Own encoders of the live version and of those beside it; those of the other versions are let go."""
         with self._database.transaction() as transaction:
             live = ModelRepository(transaction, project).live()
-        own = live.own_encoders if live else {}
-        self._keep(project, own.values())
-        if live is None:
-            return []
-        load = partial(self._load, project, live.artifact)
-        return [OwnEncoder(*names, partial(load, *names)) for names in own.items()]
+            served = [*([live] if live else []), *BesideRepository(transaction, project).versions()]
+        # Two versions with the same changed encoder, one trained on from the other, load it once.
+        own = {names: row.artifact for row in reversed(served) for names in row.own_encoders.items()}
+        self._keep(project, [fingerprint for _, fingerprint in own])
+        return [OwnEncoder(*names, partial(self._load, project, artifact, *names)) for names, artifact in own.items()]
 
     def _keep(self, project: ProjectId, fingerprints: Collection[str]) -> None:
         for owner, fingerprint in list(self._loaded):
@@ -74,7 +74,7 @@ class LiveEncoderCache:
             try:
                 encoder = self._read(artifact, modality)
             except UNLOADABLE as error:
-                log.error("an encoder of the live version cannot be loaded", artifact=artifact, error=str(error))
+                log.error("an encoder of a version cannot be loaded", artifact=artifact, error=str(error))
                 return None
         self._loaded[project, fingerprint] = encoder
         return encoder

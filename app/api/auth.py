@@ -10,6 +10,8 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.api.idempotency import CURRENT
+from app.api.query import check_query
 from app.core.errors import NotAuthenticated, ScopeMissing
 from app.core.types import Scope
 from app.db.session import Database
@@ -71,15 +73,22 @@ def _key_of(request: Request) -> str:
 
 
 def requires(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
-    """A dependency that lets in keys with this scope."""
+    """A dependency that lets in keys with this scope, within their rate, and claims the request's Idempotency-Key."""
 
     async def principal(request: Request) -> Principal:
         authenticator: Authenticator = request.app.state.authenticator
         found = await authenticator.authenticate(_key_of(request))
         if scope not in found.scopes:
             raise ScopeMissing(scope)
+        await request.app.state.limiter.admit(found)
+        check_query(request)
+        call = CURRENT.get()
+        if call is not None:
+            context = request.app.state.edge.context
+            await call.claim(context.database, found.project, keep_s=context.settings.idempotency_s)
         return found
 
+    principal.scope = scope  # type: ignore[attr-defined]
     return principal
 
 

@@ -1,18 +1,36 @@
-"""Pure ASGI middleware: request ids, and bodies within their limit. Neither touches the response's body."""
+"""Pure ASGI middleware: the version prefix, request ids, bodies within their limit; none touches an answer's body."""
 
 import re
 import uuid
+from collections.abc import Sequence
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import render
+from app.api.errors import Problems
+from app.api.paths import VERSION_PREFIX, path_of
 from app.core.errors import PayloadTooLarge
 
 REQUEST_ID = "x-request-id"
 _ACCEPTABLE_ID = re.compile(r"[\w.:/+=-]{1,128}")
+
+
+class VersionPrefixMiddleware:
+    """Serves everything below `/v1` and at the bare path, by the same routes.
+
+    The prefix becomes a part of the root path, as under a mount: routes keep their bare paths and are matched once.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Move the prefix from the path to the root path."""
+        if scope["type"] == "http" and path_of(scope).startswith(f"{VERSION_PREFIX}/"):
+            scope = {**scope, "root_path": scope.get("root_path", "") + VERSION_PREFIX}
+        await self._app(scope, receive, send)
 
 
 class RequestIdMiddleware:
@@ -44,26 +62,32 @@ class BodyLimitMiddleware:
 
     Args:
         app: the next application.
-        default_bytes: limit of every path but the upload paths.
-        upload_bytes: limit of paths that take media; their routes have closer limits of their own.
-        uploads: matches the upload paths.
+        problems: renders the refusal.
+        default_bytes: limit of every other path.
+        limits: patterns of paths that take more, each with its limit; the first that matches counts.
     """
 
-    def __init__(self, app: ASGIApp, *, default_bytes: int, upload_bytes: int, uploads: str) -> None:
+    def __init__(
+        self, app: ASGIApp, *, problems: Problems, default_bytes: int, limits: Sequence[tuple[str, int]]
+    ) -> None:
         self._app = app
+        self._problems = problems
         self._default_bytes = default_bytes
-        self._upload_bytes = upload_bytes
-        self._uploads = re.compile(uploads)
+        self._limits = [(re.compile(pattern), size_bytes) for pattern, size_bytes in limits]
+
+    def _limit(self, path: str) -> int:
+        found = (size_bytes for pattern, size_bytes in self._limits if pattern.fullmatch(path))
+        return next(found, self._default_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count what arrives."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._upload_bytes if self._uploads.fullmatch(scope["path"]) else self._default_bytes
+        limit = self._limit(path_of(scope))
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
-            await render(PayloadTooLarge(limit_bytes=limit))(scope, receive, send)
+            await self._problems.render(PayloadTooLarge(limit_bytes=limit))(scope, receive, send)
             return
         received = 0
 

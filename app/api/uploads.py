@@ -12,7 +12,8 @@ from starlette.datastructures import FormData, UploadFile
 
 from app.core.errors import InvalidRequest, PayloadTooLarge
 from app.items.intake import MediaIntake, spooled_within
-from app.items.schemas import ItemCreate, TextBody
+from app.items.media_urls import MAX_URL_CHARACTERS
+from app.items.schemas import ItemCreate, TextBody, UrlBody
 
 SPOOL_BYTES = 1 << 20
 JSON_ESCAPE = 6
@@ -26,16 +27,17 @@ def _content_type(request: Request) -> str:
 
 
 @asynccontextmanager
-async def one_medium(request: Request, modality: str, intake: MediaIntake) -> AsyncIterator[BinaryIO]:
-    """The one medium of a request, as a file that lives as long as the context."""
+async def one_medium(request: Request, modality: str, intake: MediaIntake) -> AsyncIterator[BinaryIO | str]:
+    """The one medium of a request, as a file that lives as long as the context, or the address to fetch it from."""
     limit = intake.max_bytes(modality)
     kind = _content_type(request)
     if kind == "multipart/form-data":
         async with request.form(max_files=1, max_fields=1) as form:
             yield spooled_within(_part(form, FILE_PART), field=FILE_PART, limit_bytes=limit)
-    elif kind == "application/json" and modality == "text":
-        async with _spooled(request, field=modality, limit_bytes=JSON_ESCAPE * limit) as file:
-            yield _text_of(file)
+    elif kind == "application/json":
+        most = JSON_ESCAPE * (limit if modality == "text" else MAX_URL_CHARACTERS)
+        async with _spooled(request, field=modality, limit_bytes=most) as file:
+            yield _text_or_url(file, modality)
     else:
         async with _spooled(request, field=modality, limit_bytes=limit) as file:
             yield file
@@ -55,11 +57,22 @@ async def _spooled(request: Request, *, field: str, limit_bytes: int) -> AsyncIt
         yield cast(BinaryIO, spool)
 
 
-def _text_of(file: BinaryIO) -> BinaryIO:
+def _text_or_url(file: BinaryIO, modality: str) -> BinaryIO | str:
+    body = file.read()
     try:
-        return BytesIO(TextBody.model_validate_json(file.read()).text.encode())
+        if modality == "text" and not _names_url(body):
+            return BytesIO(TextBody.model_validate_json(body).text.encode())
+        return UrlBody.model_validate_json(body).url
     except ValidationError as error:
-        raise _invalid(error, prefix=()) from error
+        raise invalid(error, prefix=()) from error
+
+
+def _names_url(body: bytes) -> bool:
+    try:
+        UrlBody.model_validate_json(body)
+    except ValidationError:
+        return False
+    return True
 
 
 @asynccontextmanager
@@ -78,7 +91,7 @@ def _item_of(form: FormData) -> ItemCreate:
         part = spooled_within(_part(form, ITEM_PART), field=ITEM_PART, limit_bytes=SPOOL_BYTES)
         return ItemCreate.model_validate_json(part.read())
     except ValidationError as error:
-        raise _invalid(error, prefix=(ITEM_PART,)) from error
+        raise invalid(error, prefix=(ITEM_PART,)) from error
 
 
 def _medium(form: FormData, modality: str, intake: MediaIntake) -> BinaryIO:
@@ -95,7 +108,8 @@ def _part(form: FormData, name: str) -> BinaryIO:
     return part.file if isinstance(part, UploadFile) else BytesIO(part.encode(errors="surrogatepass"))
 
 
-def _invalid(error: ValidationError, *, prefix: tuple[str, ...]) -> InvalidRequest:
+def invalid(error: ValidationError, *, prefix: tuple[str, ...]) -> InvalidRequest:
+    """Names every field that is wrong."""
     errors = [
         {"field": ".".join((*prefix, *map(str, one["loc"]))) or "body", "message": one["msg"]} for one in error.errors()
     ]

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.cli.client import ClientError
 from app.cli.options import KEY_FILE
 from app.cli.supervisor import ChildSpec
 from app.core.config import Settings
 from app.core.types import Scope
 from app.embedded.services import Endpoints, write_private
+from crossan.client import ClientError
 
 DEFAULT_PROJECT = "default"
+TRANSFER_POOL = ("threads", "--concurrency", "4")
+"""Transfers wait for networks and disks: several of them share a process."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def child_environment(settings: Settings, endpoints: Endpoints) -> dict[str, str
 
 
 def children(settings: Settings, endpoints: Endpoints, *, address: Address, api_processes: int) -> list[ChildSpec]:
-    """The API, a worker for short jobs, one for training, one that revives what died, and the beat."""
+    """The API, a worker for short jobs, one for training, one for transfers, one that revives the dead, the beat."""
     environment = child_environment(settings, endpoints)
     python = sys.executable
     fd = address.listener.fileno()
@@ -64,15 +66,18 @@ def children(settings: Settings, endpoints: Endpoints, *, address: Address, api_
     names = ["api"] if api_processes == 1 else [f"api-{number}" for number in range(1, api_processes + 1)]
     return [
         *(ChildSpec(name, api, environment, (fd,)) for name in names),
-        ChildSpec("worker-encode", _worker(celery, "encode", "encode,index"), environment),
+        ChildSpec("worker-encode", _worker(celery, "encode", "encode,index,query"), environment),
         ChildSpec("worker-train", _worker(celery, "train", "train"), environment),
+        ChildSpec("worker-transfer", _worker(celery, "transfer", "transfer", pool=TRANSFER_POOL), environment),
         ChildSpec("worker-sweep", _worker(celery, "sweep", "sweep", level="WARNING"), environment),
         ChildSpec("beat", [*celery, "beat", "--loglevel", "WARNING"], environment),
     ]
 
 
-def _worker(celery: Sequence[str], name: str, queues: str, *, level: str = "INFO") -> list[str]:
-    options = ["-Q", queues, "--pool", "solo", "-n", f"{name}@%h", "--without-gossip", "--without-mingle"]
+def _worker(
+    celery: Sequence[str], name: str, queues: str, *, level: str = "INFO", pool: Sequence[str] = ("solo",)
+) -> list[str]:
+    options = ["-Q", queues, "--pool", *pool, "-n", f"{name}@%h", "--without-gossip", "--without-mingle"]
     return [*celery, "worker", *options, "--loglevel", level]
 
 

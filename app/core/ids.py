@@ -13,3 +13,8 @@ def uuid7() -> UUID:
     chance = int.from_bytes(os.urandom(10), "big")
     high, low = chance >> 68, chance & (1 << 62) - 1
     return UUID(int=milliseconds << 80 | _VERSION_7 | (high & 0xFFF) << 64 | _VARIANT | low)
+
+
+def made_at(identifier: UUID) -> float:
+    """When a UUID of version 7 was made: seconds since 1970, exact to the millisecond."""
+    return (identifier.int >> 80) / 1_000

@@ -52,6 +52,11 @@ class JobKind(StrEnum):
         return f"crossan.{self.value}"
 
     @property
+    def resumes(self) -> bool:
+        """Whether the progress of an attempt says where the next one goes on."""
+        return self is JobKind.IMPORT
+
+    @property
     def coalesces(self) -> bool:
         """Whether one waiting job stands for any number of requests: it looks up what there is to do when it starts."""
         return self in (JobKind.ENCODE, JobKind.INDEX, JobKind.FETCH, JobKind.DELIVER)

@@ -32,6 +32,14 @@ class MediaState(StrEnum):
     FAILED = "failed"
 
 
+class FetchState(StrEnum):
+    """How far a medium named by its address has come."""
+
+    PENDING = "pending"
+    FETCHED = "fetched"
+    FAILED = "failed"
+
+
 class JobState(StrEnum):
     """The life of a job row."""
 
@@ -53,3 +61,20 @@ class Promotion(StrEnum):
     IF_BETTER = "if_better"
     ALWAYS = "always"
     NEVER = "never"
+
+
+class ExperimentKind(StrEnum):
+    """How an experiment compares its arms."""
+
+    SPLIT = "split"
+    """Each unit sees one arm."""
+    INTERLEAVING = "interleaving"
+    """Every answer is drafted from both arms."""
+
+
+class ExperimentState(StrEnum):
+    """The life of an experiment: one way."""
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    STOPPED = "stopped"

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.telemetry import tracing
+
 Action = Callable[[], None]
 WAIT_S = 10
 """Longest wait for a connection, in seconds."""
@@ -56,7 +58,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Commit on a normal exit, roll back on any exception; actions after the commit follow it."""
-        with self._sessions() as session:
+        with tracing.span("transaction", db_system_name="postgresql"), self._sessions() as session:
             transaction = Transaction(session)
             yield transaction
             session.flush()

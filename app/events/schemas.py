@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
@@ -22,6 +23,7 @@ def _plausible(value: datetime) -> datetime:
 
 
 Timestamp = Annotated[datetime, AfterValidator(_plausible)]
+EventType = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
 
 
 class EventWrite(BaseModel):
@@ -29,15 +31,21 @@ class EventWrite(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"user_id": "u1", "item_id": "i1", "type": "view", "timestamp": 1767225600}]},
+        json_schema_extra={
+            "examples": [{"user_id": "u1", "item_id": "i1", "type": "view", "timestamp": "2026-01-01T00:00:00Z"}]
+        },
     )
 
     user_id: Identifier
     item_id: Identifier
-    type: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")] = "view"
+    type: EventType = "view"
     value: FiniteFloat | None = None
     timestamp: Timestamp | None = None
     event_id: Identifier | None = None
+    recommendation_id: Annotated[
+        UUID | None,
+        Field(description="Of the answer that the item was met in: it then counts in the metrics of that answer."),
+    ] = None
 
 
 class EventStatus(StrEnum):

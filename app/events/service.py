@@ -13,7 +13,8 @@ from app.core.types import ProjectId
 from app.db.session import Transaction
 from app.events.repository import EventRepository, NewEvent
 from app.events.schemas import EventReport, EventResult, EventStatus, EventWrite
-from app.stores.sequence_cache import SequenceEvent, SequenceWriter
+from app.stores.sequence_cache import SequenceWriter
+from app.stores.sequence_state import SequenceEvent
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +46,7 @@ class EventService:
     def _update_sequences(self, events: Sequence[NewEvent], numbers: Mapping[str, int]) -> None:
         by_user: dict[str, list[SequenceEvent]] = {}
         for event in events:
-            added = SequenceEvent(numbers[event.event_id], event.item_id, event.time_us)
+            added = SequenceEvent(numbers[event.event_id], event.item_id, event.time_us, event.type)
             by_user.setdefault(event.user_id, []).append(added)
         if by_user:
             self._transaction.before_commit(lambda: _best_effort(self._sequences.mark, self._project, by_user))
@@ -75,7 +76,9 @@ def _parse(raw: Any, now: datetime) -> NewEvent | EventResult:
         errors = [{"field": ".".join(map(str, one["loc"])) or "event", "message": one["msg"]} for one in error.errors()]
         return EventResult(status=EventStatus.REJECTED, errors=errors)
     time = (event.timestamp or now).astimezone(UTC)
-    return NewEvent(identity(event, time), event.user_id, event.item_id, event.type, event.value, time)
+    return NewEvent(
+        identity(event, time), event.user_id, event.item_id, event.type, event.value, time, event.recommendation_id
+    )
 
 
 def _report(parsed: Sequence[NewEvent | EventResult], new: set[str]) -> EventReport:

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from app.core.types import ProjectId, VersionId
+
+SIMILAR = "similar"
+"""Scenario, source and option of answers to `what is like this?`."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,8 @@ class HistoryMark:
     digest: bytes
 
 
-@dataclass(frozen=True)
-class ShownItem:
-    """One item of an answer, in its place.
+class ShownItem(NamedTuple):
+    """One item of an answer, in its place; a tuple, since the hot path makes one for every item.
 
     Attributes:
         item_id: the client's id.
@@ -38,6 +40,20 @@ class ShownItem:
     score: float | None
     propensity: float
     source: str
+
+
+class Rival(NamedTuple):
+    """One of the two ways to rank that share the list of an interleaving.
+
+    Attributes:
+        name: of the arm.
+        version_id: the version that ranked for it, None without one.
+        options: the ranking options as resolved, JSON.
+    """
+
+    name: str | None
+    version_id: VersionId | None
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,7 @@ class AnswerRecord:
         offset: ranks before the first item: above 0 for a next page.
         previous_id: the answer that this one goes on from.
         items: what was shown, best first.
+        rivals: of an interleaving the two ways to rank, each with its options as resolved.
     """
 
     id: UUID
@@ -83,6 +100,12 @@ class AnswerRecord:
     offset: int
     previous_id: UUID | None
     items: Sequence[ShownItem]
+    rivals: Sequence[Rival] = ()
+
+    @property
+    def is_ranking(self) -> bool:
+        """Whether it came out of the ranking: only such a list has a next page and can be computed again."""
+        return SIMILAR not in self.options
 
 
 class AnswerSink(Protocol):
@@ -101,6 +124,9 @@ class AnswerLog(AnswerSink, Protocol):
         One that another process gave a moment ago may not be in the database yet: waits up to one flush interval.
         """
 
+    async def settle(self, project: ProjectId, answer_id: UUID) -> None:
+        """Return when the answer is in the database, or when it will not come any more."""
+
 
 class MemoryAnswerLog:
     """The twin for unit tests."""
@@ -116,3 +142,6 @@ class MemoryAnswerLog:
         """The remembered answer."""
         found = self.answers.get(answer_id)
         return found if found is not None and found.project == project else None
+
+    async def settle(self, project: ProjectId, answer_id: UUID) -> None:
+        """There is no database."""

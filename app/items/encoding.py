@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from app.core.errors import DependencyUnavailable, InvalidMedia
 from app.core.jobs import JobKind
 from app.core.types import ProjectId
 from app.db.session import Database
@@ -156,6 +157,32 @@ class EncodingService:
                 }
                 for project in register_encoder(transaction, values):
                     JobService(transaction, queue).ensure_waiting(project, JobKind.ENCODE)
+
+    def encode_one(self, project: ProjectId, modality: str, fingerprint: str, blob: bytes) -> NDArray[np.float16]:
+        """Hidden states [layers, width] of a medium that no item has, under the encoder of this fingerprint.
+
+        Raises:
+            InvalidMedia: when it cannot be decoded, or the encoder refuses it.
+            DependencyUnavailable: when this process does not have the encoder.
+        """
+        encoder = self._encoder_of(project, modality, fingerprint)
+        (sample,) = self._decode(encoder.spec, [blob])
+        if isinstance(sample, MediaError):
+            raise InvalidMedia.of(modality, sample.reason)
+        claim = Claim(0, "", 1)
+        encoded, unfit = _encode(encoder, {claim: sample})
+        if unfit:
+            raise InvalidMedia.of(modality, unfit[claim])
+        return encoded[claim]
+
+    def _encoder_of(self, project: ProjectId, modality: str, fingerprint: str) -> FrozenEncoder:
+        encoder = self._encoders.get(modality)
+        if encoder is not None and encoder.fingerprint == fingerprint:
+            return encoder
+        for own in self._own_encoders(project):
+            if own.fingerprint == fingerprint and (loaded := own.load()) is not None:
+                return loaded
+        raise DependencyUnavailable(f"The worker does not have the {modality} encoder of the live version.")
 
     def encode_pending(self, run: JobRun, *, after_batch: Callable[[], object]) -> Progress:
         """Encode what is pending of the job's project, newest first, for a slice of time.

@@ -34,6 +34,15 @@ class ItemRepository(Repository):
         query = select(ItemRow).where(*self._is(item_id), ItemRow.deleted_at.is_(None)).with_for_update(key_share=True)
         return self.session.scalars(query).one_or_none()
 
+    def lock_number(self, pk: int) -> ItemRow | None:
+        """The same by its number."""
+        query = (
+            select(ItemRow)
+            .where(ItemRow.project_id == self.project, ItemRow.id == pk, ItemRow.deleted_at.is_(None))
+            .with_for_update(key_share=True)
+        )
+        return self.session.scalars(query).one_or_none()
+
     def _is(self, item_id: str) -> tuple[ColumnElement[bool], ...]:
         return (ItemRow.project_id == self.project, ItemRow.item_id == item_id)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from app.core.text import Attributes, Identifier, Name, Paragraphs, Title
-from app.core.types import ItemState, MediaState
+from app.core.types import FetchState, ItemState, MediaState
 
 Categories = Annotated[list[Name], Field(max_length=50)]
 
@@ -74,18 +74,37 @@ class TextBody(BaseModel):
     text: Annotated[str, Field(min_length=1)]
 
 
-class MediaRead(BaseModel):
-    """One medium of an item."""
+class UrlBody(BaseModel):
+    """The address of a medium as JSON."""
 
-    content_type: str
-    size_bytes: int
-    sha256: str
+    model_config = ConfigDict(extra="forbid")
+
+    url: Annotated[str, Field(min_length=1)]
+
+
+class FetchRead(BaseModel):
+    """An address named for a medium: `pending` until it is `fetched` or has `failed`; `error` is the last attempt's."""
+
+    url: str
+    state: FetchState
+    attempts: int
+    next_at: datetime | None
+    error: str | None
+
+
+class MediaRead(BaseModel):
+    """One medium of an item. While nothing but its address is known, its content is null."""
+
+    content_type: str | None
+    size_bytes: int | None
+    sha256: str | None
     source: str
     width: int | None
     height: int | None
     duration_s: float | None
     state: MediaState
     error: str | None
+    fetch: FetchRead | None = None
 
 
 class ItemRead(BaseModel):

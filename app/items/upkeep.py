@@ -1,13 +1,13 @@
-"""Makes sure that what waits for encoders or for a vector has a job, whatever became of the one it had."""
+"""Makes sure that what waits for encoders, for a vector or to be fetched has a job, whatever became of its last one."""
 
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text
 
 from app.core.jobs import JobKind
-from app.core.types import JobState, MediaState, ProjectId
+from app.core.types import FetchState, JobState, MediaState, ProjectId
 from app.db.session import Transaction
-from app.db.tables import ItemRow, JobRow, MediaRow, ProjectRow
+from app.db.tables import ItemRow, JobRow, MediaFetchRow, MediaRow, ProjectRow
 from app.jobs.service import JobService
 from app.stores.queue import JobQueue
 
@@ -27,6 +27,11 @@ _WAITING: dict[JobKind, ColumnElement[bool]] = {
     JobKind.INDEX: and_(
         ProjectRow.live_version_id.is_not(None),
         exists().where(ItemRow.project_id == ProjectRow.id, ItemRow.needs_vector),
+    ),
+    JobKind.FETCH: exists().where(
+        MediaFetchRow.project_id == ProjectRow.id,
+        MediaFetchRow.state == FetchState.PENDING,
+        MediaFetchRow.next_at <= func.now(),
     ),
 }
 

@@ -12,6 +12,7 @@ from app.core.jobs import Job, JobKind
 from app.core.types import JobState, ProjectId
 from app.db.session import Transaction
 from app.db.tables import JobRow
+from app.telemetry.tracing import carrier
 
 
 def _ago(seconds: float) -> ColumnElement[Any]:
@@ -26,7 +27,14 @@ class JobRepository:
 
     def add(self, project: ProjectId, kind: JobKind, payload: Mapping[str, Any]) -> JobRow:
         """A new queued job."""
-        row = JobRow(id=uuid4(), project_id=project, kind=kind, payload=dict(payload), sent_at=func.now())
+        row = JobRow(
+            id=uuid4(),
+            project_id=project,
+            kind=kind,
+            payload=dict(payload),
+            trace=carrier() or None,
+            sent_at=func.now(),
+        )
         self._session.add(row)
         self._session.flush()
         self._session.refresh(row)
@@ -47,7 +55,9 @@ class JobRepository:
         )
         new = (
             insert(JobRow)
-            .values(id=uuid4(), project_id=project, kind=kind, sent_at=func.now() if sent else None)
+            .values(
+                id=uuid4(), project_id=project, kind=kind, trace=carrier() or None, sent_at=func.now() if sent else None
+            )
             .on_conflict_do_nothing()
             .returning(JobRow.id)
         )
@@ -83,9 +93,10 @@ class JobRepository:
         )
         return self._session.scalars(query).one_or_none()
 
-    def record_progress(self, job_id: UUID, attempt: int, progress: Mapping[str, Any]) -> None:
-        """Replace the progress of a running attempt."""
-        self._session.execute(update(JobRow).where(*_owned(job_id, attempt)).values(progress=dict(progress)))
+    def record_progress(self, job_id: UUID, attempt: int, progress: Mapping[str, Any]) -> bool:
+        """Replace the progress of a running attempt; False when it no longer owns the job."""
+        query = update(JobRow).where(*_owned(job_id, attempt)).values(progress=dict(progress)).returning(JobRow.id)
+        return self._session.scalars(query).one_or_none() is not None
 
     def finish(
         self,
@@ -105,14 +116,14 @@ class JobRepository:
         )
         return self._session.scalars(query).one_or_none() is not None
 
-    def release(self, job_id: UUID, attempt: int) -> None:
+    def release(self, job_id: UUID, attempt: int, *, keep_progress: bool = False) -> None:
         """Give a running attempt back unharmed, as if it had not begun; the sweeper sends it."""
         query = (
             update(JobRow)
             .where(*_owned(job_id, attempt))
-            .values(state=JobState.QUEUED, attempts=JobRow.attempts - 1, progress=None, sent_at=None)
+            .values(state=JobState.QUEUED, attempts=JobRow.attempts - 1, sent_at=None)
         )
-        self._session.execute(query)
+        self._session.execute(query if keep_progress else query.values(progress=None))
 
     def cancel(self, project: ProjectId, job_id: UUID) -> JobRow | None:
         """Cancel at once what waits, ask what runs to stop; the row, or None if there is no such job."""

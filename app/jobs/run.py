@@ -14,6 +14,8 @@ from app.core.jobs import JobKind
 from app.core.types import JobState, ProjectId
 from app.db.session import Database, Transaction
 from app.db.tables import JobRow
+from app.jobs.ending import JobEnding, OnEnd, tell_nobody
+from app.jobs.follow import followed
 from app.jobs.repository import JobRepository
 
 log = structlog.get_logger(__name__)
@@ -35,17 +37,28 @@ class JobRun:
         row: the claimed row.
         heartbeat_s: seconds between beats.
         shutting_down: set when the process wants to end.
+        on_end: called in the transaction in which the job ends.
     """
 
-    def __init__(self, database: Database, row: JobRow, *, heartbeat_s: float, shutting_down: threading.Event) -> None:
+    def __init__(
+        self,
+        database: Database,
+        row: JobRow,
+        *,
+        heartbeat_s: float,
+        shutting_down: threading.Event,
+        on_end: OnEnd = tell_nobody,
+    ) -> None:
         self.id: UUID = row.id
         self.kind = JobKind(row.kind)
         self.project = ProjectId(row.project_id)
         self.payload: Mapping[str, Any] = row.payload
+        self.progress: Mapping[str, Any] | None = row.progress
         self._attempt = row.attempts
         self._database = database
         self._heartbeat_s = heartbeat_s
         self._shutting_down = shutting_down
+        self._on_end = on_end
         self._cancelled = threading.Event()
         self._lost = threading.Event()
         self._over = threading.Event()
@@ -97,6 +110,12 @@ class JobRun:
         except SQLAlchemyError as error:
             log.warning("progress not recorded", job=str(self.id), error=str(error))
 
+    def record_within(self, transaction: Transaction, progress: Mapping[str, Any]) -> None:
+        """Show how far the work is in the transaction that did it; raises JobStopped if the job is no longer ours."""
+        if not JobRepository(transaction).record_progress(self.id, self._attempt, progress):
+            self._lost.set()
+            raise JobStopped
+
     def hold(self, transaction: Transaction) -> None:
         """Keep the job from being taken over until the transaction ends; raises JobStopped if it is too late."""
         cancel = JobRepository(transaction).beat(self.id, self._attempt)
@@ -108,22 +127,35 @@ class JobRun:
 
     def finish(self, transaction: Transaction, result: Mapping[str, Any] | None) -> None:
         """Succeed in the same transaction as the work's effect; raises JobStopped if the job is no longer ours."""
-        done = JobRepository(transaction).finish(self.id, self._attempt, JobState.SUCCEEDED, result=result)
-        if not done:
+        if not self._end(transaction, JobState.SUCCEEDED, result=result):
             self._lost.set()
             raise JobStopped
 
     def fail(self, reason: str) -> None:
         """End without success."""
         with self._database.transaction() as transaction:
-            JobRepository(transaction).finish(self.id, self._attempt, JobState.FAILED, error=reason)
+            self._end(transaction, JobState.FAILED, error=reason)
+
+    def _end(
+        self,
+        transaction: Transaction,
+        state: JobState,
+        *,
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> bool:
+        """End the job if it is still ours, and tell who has to know."""
+        ended = JobRepository(transaction).finish(self.id, self._attempt, state, result=result, error=error)
+        if ended:
+            self._on_end(transaction, JobEnding(self.id, self.project, self.kind, state, result, error))
+        return ended
 
     def leave_off(self) -> None:
         """Settle the row after JobStopped: cancelled, or given back for the next worker."""
         with self._database.transaction() as transaction:
             jobs = JobRepository(transaction)
             if self._cancelled.is_set():
-                jobs.finish(self.id, self._attempt, JobState.CANCELLED)
+                self._end(transaction, JobState.CANCELLED)
             elif self._lost.is_set():
                 return
             elif self.kind.coalesces:
@@ -131,7 +163,7 @@ class JobRun:
                 jobs.finish(self.id, self._attempt, JobState.CANCELLED, error="The worker ended; another job goes on.")
                 jobs.add_waiting(self.project, self.kind, sent=False)
             else:
-                jobs.release(self.id, self._attempt)
+                jobs.release(self.id, self._attempt, keep_progress=self.kind.resumes)
 
 
 def run_job(
@@ -141,17 +173,21 @@ def run_job(
     *,
     heartbeat_s: float,
     shutting_down: threading.Event,
+    on_end: OnEnd = tell_nobody,
 ) -> None:
     """Claim the job and do its work once, whatever the number of messages that name it.
 
     `work` ends the job itself (`JobRun.finish`) or raises. An expected error becomes the job's error; any other one is
-    recorded and raised on, for the log of the worker.
+    recorded and raised on, for the log of the worker. `on_end` is called in the transaction in which the job ends.
     """
     with database.transaction() as transaction:
         row = JobRepository(transaction).claim(job_id)
     if row is None:
         return
-    with JobRun(database, row, heartbeat_s=heartbeat_s, shutting_down=shutting_down) as run:
+    with (
+        followed(row),
+        JobRun(database, row, heartbeat_s=heartbeat_s, shutting_down=shutting_down, on_end=on_end) as run,
+    ):
         try:
             work(run)
         except JobStopped:

@@ -12,6 +12,7 @@ from app.core.jobs import Job, JobKind
 from app.core.types import JobState, ProjectId
 from app.db.session import Transaction
 from app.db.tables import JobRow
+from app.jobs.ending import JobEnding, OnEnd, tell_nobody
 from app.jobs.repository import JobRepository
 from app.stores.queue import JobQueue
 
@@ -19,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 REMEMBERED_S = 86_400.0
-"""How long the rows of coalescing jobs are kept after their end; trainings are kept for good."""
+"""How long the rows of coalescing jobs are kept after their end; others longer (`app.lifecycle.retention`)."""
 
 
 class JobService:
@@ -29,6 +30,11 @@ class JobService:
         self._transaction = transaction
         self._queue = queue
         self._jobs = JobRepository(transaction)
+
+    @property
+    def queue(self) -> JobQueue:
+        """The way to the workers."""
+        return self._queue
 
     def enqueue(self, project: ProjectId, kind: JobKind, payload: Mapping[str, Any]) -> JobRow:
         """A job of its own."""
@@ -63,14 +69,17 @@ class SweepPolicy:
     max_attempts: int
 
 
-def sweep_jobs(transaction: Transaction, queue: JobQueue, policy: SweepPolicy) -> None:
+def sweep_jobs(transaction: Transaction, queue: JobQueue, policy: SweepPolicy, *, on_end: OnEnd = tell_nobody) -> None:
     """Requeue jobs of dead workers, give up those that keep dying, send lost messages again, forget old upkeep."""
     jobs = JobRepository(transaction)
     service = JobService(transaction, queue)
     for row in jobs.take_stale(policy.stale_s):
         _revive(row, service, policy)
+        if JobState(row.state).finished:
+            project, kind, state = ProjectId(row.project_id), JobKind(row.kind), JobState(row.state)
+            on_end(transaction, JobEnding(row.id, project, kind, state, error=row.error))
     transaction.session.flush()
-    jobs.forget_finished([kind for kind in JobKind if kind.coalesces], older_s=REMEMBERED_S)
+    jobs.forget_finished([kind for kind in JobKind if kind.coalesces or kind is JobKind.QUERY], older_s=REMEMBERED_S)
     for job in jobs.take_unsent(policy.resend_s):
         service.send_after_commit(job)
 

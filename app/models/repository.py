@@ -8,12 +8,20 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
-from sqlalchemy import exists, func, select, text, tuple_, update
+from sqlalchemy import delete, exists, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.types import ItemState, MediaState, VersionId
 from app.db.repository import Repository
-from app.db.tables import HiddenStatesRow, ItemRow, MediaRow, ModelVersionRow, ProjectRow
+from app.db.tables import (
+    HiddenStatesRow,
+    ItemRow,
+    ItemVectorHistoryRow,
+    ItemVectorRow,
+    MediaRow,
+    ModelVersionRow,
+    ProjectRow,
+)
 
 
 @dataclass(frozen=True)
@@ -97,16 +105,44 @@ class ModelRepository(Repository):
         return self.session.scalars(query.where(ProjectRow.id == self.project)).one_or_none()
 
     def all(self) -> Sequence[ModelVersionRow]:
-        """Every version, newest first."""
-        query = select(ModelVersionRow).where(ModelVersionRow.project_id == self.project)
+        """Every version that is not deleted, newest first."""
+        query = select(ModelVersionRow).where(
+            ModelVersionRow.project_id == self.project, ModelVersionRow.deleted_at.is_(None)
+        )
         return self.session.scalars(query.order_by(ModelVersionRow.number.desc())).all()
 
     def by_number(self, number: int) -> ModelVersionRow | None:
-        """The version `v<number>`."""
+        """The version `v<number>`, unless it is deleted."""
         query = select(ModelVersionRow).where(
-            ModelVersionRow.project_id == self.project, ModelVersionRow.number == number
+            ModelVersionRow.project_id == self.project,
+            ModelVersionRow.number == number,
+            ModelVersionRow.deleted_at.is_(None),
         )
         return self.session.scalars(query).one_or_none()
+
+    def to_restore(self) -> Sequence[ModelVersionRow]:
+        """Archived versions that shall have their item vectors again."""
+        query = select(ModelVersionRow).where(
+            ModelVersionRow.project_id == self.project,
+            ModelVersionRow.restore_requested_at.is_not(None),
+            ModelVersionRow.deleted_at.is_(None),
+        )
+        return self.session.scalars(query, execution_options={"populate_existing": True}).all()
+
+    def item_pks(self) -> Mapping[str, int]:
+        """The keys of all items that are not deleted, by their ids."""
+        query = select(ItemRow.item_id, ItemRow.id).where(
+            ItemRow.project_id == self.project, ItemRow.deleted_at.is_(None)
+        )
+        return {item_id: pk for item_id, pk in self.session.execute(query)}
+
+    def drop_vectors(self, version: VersionId) -> None:
+        """Forget the item vectors of a version; what they were stays for replays. The caller holds the project."""
+        self.session.execute(delete(ItemVectorRow).where(ItemVectorRow.version_id == version))
+
+    def drop_history(self, version: VersionId) -> None:
+        """Forget what the vectors of a version were."""
+        self.session.execute(delete(ItemVectorHistoryRow).where(ItemVectorHistoryRow.version_id == version))
 
     def add(self, *, method: str, job: UUID, artifact: str, manifest: dict[str, Any]) -> ModelVersionRow:
         """The next version; the caller holds the project."""

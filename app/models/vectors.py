@@ -1,4 +1,4 @@
-"""Gives items their vectors under the live version: hidden states through `item_tower.onnx`."""
+"""Gives items their vectors under the versions that serve: hidden states through `item_tower.onnx`."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -13,6 +13,8 @@ from app.core.types import ProjectId, VersionId
 from app.db.session import Database
 from app.db.tables import ModelVersionRow
 from app.jobs.service import JobService
+from app.models.beside import BesideRepository
+from app.models.freshness import count_fresh
 from app.models.repository import ModelRepository, NewVector, StaleItem, StatesLocation
 from app.stores.artifacts import ArtifactStore
 from app.stores.changes import ChangeFeed
@@ -53,10 +55,13 @@ class VectorService:
         self._queue = queue
 
     def refresh(self, project: ProjectId) -> int:
-        """Compute every vector that the live version lacks; how many were written.
+        """Compute every vector that the live version lacks, then those of versions beside it; how many were written.
 
-        While the live version cannot be read its items wait on; whoever encodes is not held up by that.
+        While a version cannot be read its items wait on; whoever encodes is not held up by that.
         """
+        return self._refresh_live(project) + self._refresh_beside(project)
+
+    def _refresh_live(self, project: ProjectId) -> int:
         written = 0
         try:
             while (count := self._refresh_batch(project)) is not None:
@@ -79,24 +84,66 @@ class VectorService:
             items = models.stale_items(limit=BATCH) if live else []
             if live is None or not items:
                 return None
-            unseen = models.unseen_media([item.pk for item in items], live.own_encoders)
-            listed = models.list_contents(unseen, live.own_encoders)
-            incomplete = {medium.item_pk for medium in unseen}
-            vectors = self._compute(models, live, [item for item in items if item.pk not in incomplete])
-            models.write_vectors(VersionId(live.id), vectors)
+            vectors, listed = self._write(models, live, items)
             models.mark_indexed(items, ready=[vector.item_pk for vector in vectors])
+            count_fresh(transaction, project, [vector.item_pk for vector in vectors], since=live.created_at)
             transaction.after_commit(lambda: self._changes.announce(project))
         if listed:
             self._ensure_encoding(project)
         return len(vectors)
+
+    def _write(
+        self, models: ModelRepository, version: ModelVersionRow, items: Sequence[StaleItem]
+    ) -> tuple[list[NewVector], bool]:
+        """Vectors of those that can have one; and whether contents were put on the list of the version's encoders."""
+        unseen = models.unseen_media([item.pk for item in items], version.own_encoders)
+        listed = models.list_contents(unseen, version.own_encoders)
+        incomplete = {medium.item_pk for medium in unseen}
+        vectors = self._compute(models, version, [item for item in items if item.pk not in incomplete])
+        models.write_vectors(VersionId(version.id), vectors)
+        return vectors, listed
+
+    def _refresh_beside(self, project: ProjectId) -> int:
+        """What versions beside the live one lack: there is no list of it, contents are compared instead."""
+        with self._database.transaction() as transaction:
+            versions = [(VersionId(row.id), row.name) for row in BesideRepository(transaction, project).versions()]
+        written = 0
+        for version, name in versions:
+            after: int | None = 0
+            try:
+                while after is not None:
+                    count, after = self._refresh_beside_batch(project, version, after)
+                    written += count
+            except ArtifactError as error:
+                log.error("no vectors, a version cannot be read", project=project, version=name, error=str(error))
+        return written
+
+    def _refresh_beside_batch(self, project: ProjectId, version: VersionId, after: int) -> tuple[int, int | None]:
+        """One batch of items past the number `after`: how many vectors, and the number to go on from if any is left."""
+        with self._database.transaction() as transaction:
+            models = ModelRepository(transaction, project)
+            models.hold_live()
+            beside = BesideRepository(transaction, project)
+            row = beside.find(version)
+            items = beside.outdated_items(row, after=after, limit=BATCH) if row else []
+            if row is None or not items:
+                return 0, None
+            vectors, listed = self._write(models, row, items)
+            if vectors:
+                transaction.after_commit(lambda: self._changes.announce(project))
+        if listed:
+            self._ensure_encoding(project)
+        return len(vectors), items[-1].pk
 
     def _ensure_encoding(self, project: ProjectId) -> None:
         """In a transaction that holds no items: those who upload hold items and the waiting job too."""
         with self._database.transaction() as transaction:
             JobService(transaction, self._queue).ensure_waiting(project, JobKind.ENCODE)
 
-    def _compute(self, models: ModelRepository, live: ModelVersionRow, items: Sequence[StaleItem]) -> list[NewVector]:
-        folder = self._artifacts.path(live.artifact)
+    def _compute(
+        self, models: ModelRepository, version: ModelVersionRow, items: Sequence[StaleItem]
+    ) -> list[NewVector]:
+        folder = self._artifacts.path(version.artifact)
         manifest = load_manifest(folder)
         located = models.locate_states(
             [item.pk for item in items], [(modality.name, modality.encoder) for modality in manifest.modalities]

@@ -1,7 +1,8 @@
 """Queries for projects and keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -39,6 +40,14 @@ class KeyRepository(Repository):
         """Every key, oldest first."""
         query = select(ApiKeyRow).where(ApiKeyRow.project_id == self.project).order_by(ApiKeyRow.id)
         return self.session.scalars(query).all()
+
+    def change(self, key_id: int, values: Mapping[str, Any]) -> ApiKeyRow | None:
+        """Write some columns; the key, or None when there is no such key."""
+        mine = (ApiKeyRow.project_id == self.project, ApiKeyRow.id == key_id)
+        if values:
+            self.session.execute(update(ApiKeyRow).where(*mine).values(**values))
+        query = select(ApiKeyRow).where(*mine)
+        return self.session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
 
     def revoke(self, key_id: int) -> datetime | None:
         """Revoke once; the time of it, or None when there is no such key."""

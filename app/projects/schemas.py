@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.core.text import Name
 from app.core.types import Scope
 
+Rate = Annotated[float, Field(gt=0, le=1_000_000, description="Requests a second.", examples=[50])]
+Burst = Annotated[int, Field(ge=1, le=1_000_000, description="Requests at once.", examples=[100])]
+
 
 class KeyCreate(BaseModel):
     """A key to be made."""
@@ -16,6 +19,18 @@ class KeyCreate(BaseModel):
 
     name: Annotated[Name, Field(examples=["web shop"])]
     scopes: Annotated[set[Scope], Field(min_length=1, examples=[["recommend", "ingest"]])]
+    rate_per_s: Rate | None = None
+    burst: Burst | None = None
+
+
+class KeyPatch(BaseModel):
+    """What may be changed of a key; what is absent stays, and null takes the service's own rate."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rate_per_s": 50, "burst": 100}]})
+
+    name: Name | None = None
+    rate_per_s: Rate | None = None
+    burst: Burst | None = None
 
 
 class KeyRead(BaseModel):
@@ -25,6 +40,8 @@ class KeyRead(BaseModel):
     name: str
     prefix: str
     scopes: list[Scope]
+    rate_per_s: float | None
+    burst: int | None
     created_at: datetime
     revoked_at: datetime | None
 

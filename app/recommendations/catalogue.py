@@ -1,72 +1,122 @@
-"""The catalogue in memory: ids, titles, vectors and who may be shown, kept up to date row by row."""
+"""The items of a project in memory: who they are and who may be shown, kept up to date row by row."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from sys import intern
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.recommendations.filters.evaluate import FilterEngine
+from app.recommendations.filters.syntax import Filter, Kind, Literal, Membership, Path, Source
+
 GROWTH = 1.5
 MIN_ROWS = 1_024
+WORN = 0.5
+"""Share of rows without an item from which on a catalogue had better be read anew."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+NEVER = -np.inf
+"""Time of publication of an item without one, in seconds since 1970: it is out at any time."""
 
 
 @dataclass(frozen=True)
 class ItemUpdate:
-    """What has changed of one item; `vector` and `shares` are None when the live version has none."""
+    """An item as it is now; `deleted` items keep nothing but their id."""
 
+    pk: int
     item_id: str
-    title: str
-    available: bool
-    published_at: datetime | None
-    vector: NDArray[np.float32] | None
-    shares: NDArray[np.float32] | None
+    title: str = ""
+    available: bool = True
+    published_at: datetime | None = None
+    created_at: datetime | None = None
+    categories: Sequence[str] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    deleted: bool = False
 
 
 class Catalogue:
-    """Every item of a project under one version.
+    """Every item of a project, whatever version ranks them.
 
-    Rows are never removed: a deleted item keeps its row and is not eligible. All methods are called from the event
+    Rows are never removed: a deleted item keeps its row and is not shown. All methods are called from the event
     loop, so a reader never meets half a change.
-
-    Args:
-        width: d_e of the version, 0 when there is none.
-        modalities: names of the columns of the shares.
     """
 
-    def __init__(self, *, width: int, modalities: Sequence[str]) -> None:
-        self.modalities = tuple(modalities)
+    def __init__(self) -> None:
         self.ids: list[str] = []
         self.titles: list[str] = []
         self.row_of: dict[str, int] = {}
-        self._vectors = np.zeros((MIN_ROWS, width), np.float32)
-        self._shares = np.zeros((MIN_ROWS, len(modalities)), np.float32)
-        self._has_vector = np.zeros(MIN_ROWS, bool)
+        self.deleted = 0
+        """Rows whose item is no more."""
+        self._categories: list[tuple[str, ...]] = []
+        self._attributes: list[Mapping[str, Any]] = []
+        self._pks = np.zeros(MIN_ROWS, np.int64)
         self._available = np.zeros(MIN_ROWS, bool)
+        self._is_deleted = np.zeros(MIN_ROWS, bool)
         self._published = np.zeros(MIN_ROWS, np.float64)
+        self._dated = np.zeros(MIN_ROWS, np.float64)
+        self._order: NDArray[np.intp] | None = None
+        self._filters = FilterEngine(self)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
-    def vectors(self) -> NDArray[np.float32]:
-        """Item vectors [n, d]; a row without a vector is zero."""
-        return self._vectors[: len(self)]
+    def is_worn(self) -> bool:
+        """Whether most of its memory is held for items that are no more."""
+        return self.deleted > max(MIN_ROWS, WORN * len(self))
 
-    def shares(self, row: int) -> dict[str, float]:
-        """How much each modality's expert has in the item's vector."""
-        return dict(zip(self.modalities, self._shares[row].tolist(), strict=True))
+    @property
+    def pks(self) -> NDArray[np.int64]:
+        """Numbers of the items in the database [n]: among equals the lower one comes first."""
+        return self._pks[: len(self)]
+
+    @property
+    def published(self) -> NDArray[np.float64]:
+        """Times of publication in seconds since 1970 [n], `NEVER` where there is none."""
+        return self._published[: len(self)]
+
+    @property
+    def dated(self) -> NDArray[np.float64]:
+        """Times of publication or, without one, of arrival, in seconds since 1970 [n]."""
+        return self._dated[: len(self)]
+
+    def categories(self, row: int) -> tuple[str, ...]:
+        """An item's categories."""
+        return self._categories[row]
+
+    def attributes(self, row: int) -> Mapping[str, Any]:
+        """An item's attributes; not to be changed."""
+        return self._attributes[row]
+
+    def foreseen(self, updates: Iterable[ItemUpdate]) -> Mapping[str, int]:
+        """The row of every item, old or new, as it will be once these updates are applied."""
+        new = dict.fromkeys(update.item_id for update in updates if update.item_id not in self.row_of)
+        return ChainMap({item_id: len(self) + place for place, item_id in enumerate(new)}, self.row_of)
 
     def apply(self, updates: Iterable[ItemUpdate]) -> None:
         """Write changed items into their rows."""
-        for update in updates:
-            row = self._row(update.item_id)
-            self.titles[row] = update.title
-            self._available[row] = update.available
-            self._published[row] = update.published_at.timestamp() if update.published_at else -np.inf
-            self._has_vector[row] = update.vector is not None
-            self._vectors[row] = 0 if update.vector is None else update.vector
-            self._shares[row] = 0 if update.shares is None else update.shares
+        rows = [self._write(update) for update in updates]
+        if rows:
+            self._filters.changed(rows)
+            self._order = None
+
+    def _write(self, update: ItemUpdate) -> int:
+        row = self._row(update.item_id)
+        self.titles[row] = update.title
+        self._categories[row] = tuple(intern(name) for name in update.categories)
+        self._attributes[row] = {intern(name): value for name, value in update.attributes.items()} or NOTHING
+        self._pks[row] = update.pk
+        self._available[row] = update.available and not update.deleted
+        self._published[row] = update.published_at.timestamp() if update.published_at else NEVER
+        date = update.published_at or update.created_at
+        self._dated[row] = date.timestamp() if date else NEVER
+        self.deleted += int(update.deleted) - int(self._is_deleted[row])
+        self._is_deleted[row] = update.deleted
+        return row
 
     def _row(self, item_id: str) -> int:
         row = self.row_of.get(item_id)
@@ -74,32 +124,61 @@ class Catalogue:
             row = self.row_of[item_id] = len(self.ids)
             self.ids.append(item_id)
             self.titles.append("")
+            self._categories.append(())
+            self._attributes.append(NOTHING)
             if row >= len(self._available):
                 self._grow(int(row * GROWTH) + 1)
         return row
 
     def _grow(self, capacity: int) -> None:
-        for name in ("_vectors", "_shares", "_has_vector", "_available", "_published"):
-            old = getattr(self, name)
-            new = np.zeros((capacity, *old.shape[1:]), old.dtype)
-            new[: len(old)] = old
-            setattr(self, name, new)
+        for name, array in self._arrays().items():
+            setattr(self, name, enlarged(array, capacity))
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {name: getattr(self, name) for name in ("_pks", "_available", "_is_deleted", "_published", "_dated")}
 
     def rows(self, item_ids: Iterable[str]) -> list[int]:
         """Rows of the items that are known, in the given order."""
         get = self.row_of.get
         return [row for item_id in item_ids if (row := get(item_id)) is not None]
 
-    def with_vector(self, rows: Sequence[int]) -> NDArray[np.intp]:
-        """Those of the rows that the live version has a vector of, in order."""
-        index = np.asarray(rows, np.intp)
-        return index[self._has_vector[index]]
-
     def showable(self, *, now: float) -> NDArray[np.bool_]:
         """Which rows may be shown [n]: available, and published by `now` (seconds since 1970)."""
         n = len(self)
         return self._available[:n] & (self._published[:n] <= now)
 
-    def scorable(self, *, now: float) -> NDArray[np.bool_]:
-        """Which rows may be shown and have a vector [n]."""
-        return self.showable(now=now) & self._has_vector[: len(self)]
+    def in_categories(self, names: Iterable[str]) -> NDArray[np.bool_]:
+        """Which rows have at least one of the categories [n]."""
+        literals = tuple(Literal(Kind.STRING, name) for name in names)
+        if not literals:
+            return np.zeros(len(self), bool)
+        return self._filters.matches(Filter.of(Membership(Path(Source.CATEGORIES), literals)))
+
+    def matches(self, wanted: Filter) -> NDArray[np.bool_]:
+        """Which rows a filter lets through [n]; not to be changed, and the same again until an item changes."""
+        return self._filters.matches(wanted)
+
+    def by_recency(self) -> NDArray[np.intp]:
+        """All rows that are available, the newest first; those to be published later are among them.
+
+        The date is that of publication or, without one, of the item's arrival; the later arrival goes first among
+        equals.
+        """
+        if self._order is None:
+            n = len(self)
+            order = np.lexsort((-self._pks[:n], -self._dated[:n]))
+            self._order = order[self._available[order]]
+        return self._order
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held by arrays, columns and masks; texts and attributes, which Python holds, are not counted."""
+        own = sum(array.nbytes for array in self._arrays().values())
+        return own + self._filters.size_bytes + (0 if self._order is None else self._order.nbytes)
+
+
+def enlarged(array: NDArray[Any], capacity: int) -> NDArray[Any]:
+    """A copy with room for `capacity` rows, the new ones zero."""
+    new = np.zeros((capacity, *array.shape[1:]), array.dtype)
+    new[: len(array)] = array
+    return new

@@ -13,6 +13,7 @@ from app.db.session import Database
 from app.recommendations.state import ProjectState, TrendingPolicy
 from app.stores.artifacts import ArtifactStore
 from app.stores.changes import CHANNEL
+from app.telemetry.metrics import CATALOGUE_REFRESH_SECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,10 @@ class StateDirectory:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def states(self) -> list[ProjectState]:
+        """What is loaded."""
+        return list(self._states.values())
+
     async def get(self, project: ProjectId) -> ProjectState:
         """The project's state; the first caller waits for the first look."""
         state = self._states.get(project)
@@ -90,7 +95,9 @@ class StateDirectory:
             state = self._states.get(project) or ProjectState(
                 project, database=self._database, artifacts=self._artifacts, trending=self._trending
             )
-            state.accept(await anyio.to_thread.run_sync(state.look))
+            with CATALOGUE_REFRESH_SECONDS.time():
+                look = await anyio.to_thread.run_sync(state.look)
+            state.accept(look)
             self._states[project] = state
             self._answered[project] = answered
 

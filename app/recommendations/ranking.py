@@ -1,36 +1,135 @@
-"""Exact top-k over the item matrix."""
+"""What a user sees: exact top of the catalogue by their history, or a fallback, after everything that was asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.recommendations.candidates import Candidates, FallbackCandidates, Mask, PersonalCandidates, Pool, pool_of
+from app.recommendations.caps import has_caps
+from app.recommendations.eligibility import Pin, eligible_rows, pinned_rows
+from app.recommendations.options import RankingOptions
+from app.recommendations.reranking import PageFiller, Placed, pool_size
+from app.recommendations.view import FIRST_PAGE, PERSONAL, PINNED, Page, Ranked, View
+from app.stores.sequence_state import SequenceState
 
-def top_k(
-    user: NDArray[np.float32],
-    vectors: NDArray[np.float32],
+NOTHING_ROTATES: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What has to be put in order: the rows that are allowed [n], pins, and rows that were shown lately with times."""
+
+    view: View
+    options: RankingOptions
+    allowed: Mask
+    pins: Sequence[Pin]
+    rotated: Mapping[int, float]
+    offset: int
+    seed: int
+
+
+def rank(
+    view: View,
+    history: SequenceState,
+    options: RankingOptions,
     *,
-    k: int,
-    allowed: NDArray[np.bool_],
-    excluded: Sequence[int],
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """The k rows of highest inner product, best first; ties go to the lower row.
+    now: float,
+    seed: int,
+    rotated: Mapping[str, float] = NOTHING_ROTATES,
+    page: Page = FIRST_PAGE,
+) -> Ranked:
+    """The page that a user sees: pure and deterministic, for serving, replay and estimates alike.
 
     Args:
-        user: vector [d].
-        vectors: item matrix [n, d].
-        k: rows wanted; fewer come back when fewer are allowed.
-        allowed: rows that may be shown [n].
-        excluded: rows that may not be.
+        view: the catalogue and the version; nothing of it is changed.
+        history: the user's past; `SequenceState.of(events)` makes one.
+        options: as resolved.
+        now: seconds since 1970: what is published, how old events and items are.
+        seed: of the exploration, below 2^128: the recommendation id as a number.
+        rotated: items that come after all others because they were shown lately: id to seconds since 1970.
+        page: which page of the list.
 
-    Returns:
-        Rows [<=k] and their scores [<=k].
+    Raises:
+        InvalidRequest: when the filter cannot be read.
     """
-    scores = vectors @ user
-    scores[~allowed] = -np.inf
-    scores[list(excluded)] = -np.inf
-    # Every row that ties with the k-th is a candidate, so that the lower rows among them win.
-    least = np.partition(scores, -k)[-k] if k < len(scores) else -np.inf
-    candidates = np.flatnonzero((scores >= least) & (scores > -np.inf))
-    best = candidates[np.argsort(-scores[candidates], kind="stable")][:k]
-    return best, scores[best]
+    user = user_vector(view, history)
+    task = _Task(
+        view=view,
+        options=options,
+        allowed=eligible_rows(view, history, options, now=now, page=page, scored=user is not None),
+        pins=pinned_rows(view, options, now=now, page=page),
+        rotated=_rows_of(view, rotated),
+        offset=page.offset,
+        seed=seed,
+    )
+    return _fallback(task, now=now) if user is None else _personal(task, user, now=now)
+
+
+def user_vector(view: View, history: SequenceState) -> NDArray[np.float32] | None:
+    """What the version makes of the newest items that it knows [d]; None where nothing personal can be said."""
+    version = view.version
+    if version is None:
+        return None
+    known = version.vectors.with_vector(view.catalogue.rows(history.item_ids))
+    return version.encode_user(version.vectors.values[known[-version.max_length :]]) if len(known) else None
+
+
+def _rows_of(view: View, times: Mapping[str, float]) -> Mapping[int, float]:
+    row_of = view.catalogue.row_of
+    return {row_of[item_id]: time for item_id, time in times.items() if item_id in row_of}
+
+
+def _personal(task: _Task, user: NDArray[np.float32], *, now: float) -> Ranked:
+    candidates = PersonalCandidates(task.view, user, task.allowed, task.options, now=now)
+    placed = _placed(task, candidates)
+    rows = [one.row for one in placed]
+    return _ranked(task, placed, candidates.scores_of(rows), PERSONAL)
+
+
+def _fallback(task: _Task, *, now: float) -> Ranked:
+    candidates = FallbackCandidates(task.view, task.allowed, task.options, now=now)
+    placed = _placed(task, candidates)
+    ranked = _ranked(task, placed, [None] * len(placed), candidates.name)
+    return replace(ranked, fallback=candidates.name, pool=candidates.consulted)
+
+
+def _ranked(task: _Task, placed: Sequence[Placed], scores: Sequence[float | None], source: str) -> Ranked:
+    pinned = sum(one.is_pinned for one in placed)
+    left = int(np.count_nonzero(task.allowed)) - (len(placed) - pinned)
+    return Ranked(
+        rows=[one.row for one in placed],
+        scores=scores,
+        propensities=[one.propensity for one in placed],
+        sources=[PINNED if one.is_pinned else source for one in placed],
+        fallback=None,
+        pool=(),
+        more=left > 0 or pinned < len(task.pins),
+    )
+
+
+def _placed(task: _Task, candidates: Candidates) -> Sequence[Placed]:
+    """The page: by order alone where that decides, or else place by place."""
+    options = task.options
+    if not (options.diversity or options.explore or task.pins or has_caps(options)):
+        pool = pool_of(candidates, task.allowed, options.limit, rotated=task.rotated)
+        return [Placed(row, 1.0, False) for row in pool.rows.tolist()]
+
+    def refill(full: frozenset[str], rows: Sequence[int]) -> Pool:
+        allowed = task.allowed
+        if full or rows:
+            allowed = allowed & ~task.view.catalogue.in_categories(full) if full else allowed.copy()
+            allowed[list(rows)] = False
+        return pool_of(candidates, allowed, pool_size(options), rotated=task.rotated)
+
+    version = task.view.version
+    filler = PageFiller(
+        refill,
+        options,
+        categories=task.view.catalogue.categories,
+        vectors=None if version is None else version.vectors.values,
+        seed=task.seed,
+    )
+    return filler.fill(task.pins, offset=task.offset)

@@ -1,21 +1,22 @@
-"""What an API process holds of a project: catalogue, live version and fallbacks, read from PostgreSQL."""
+"""What an API process holds of a project: catalogue, served versions and fallbacks, read from PostgreSQL."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import structlog
 
 from app.core.types import ProjectId
 from app.db.session import Database
+from app.experiments.repository import running
+from app.experiments.running import RunningExperiment
 from app.recommendations.catalogue import Catalogue, ItemUpdate
-from app.recommendations.repository import FROM_THE_START, CatalogueRepository, LiveVersion
+from app.recommendations.repository import FROM_THE_START, CatalogueRepository, SnapshotMark
+from app.recommendations.served import ServedVersion
+from app.recommendations.versions import VersionReader, VersionsLook
+from app.scenarios.repository import all_scenarios
+from app.scenarios.schemas import Scenario
 from app.stores.artifacts import ArtifactStore
-from model.artifact import ArtifactError, load_manifest
-from model.runtime import UserEncoder
 
-log = structlog.get_logger(__name__)
+__all__ = ["FALLBACK_ITEMS", "Look", "ProjectState", "ServedVersion", "TrendingPolicy"]
 
 FALLBACK_ITEMS = 2_000
 """Items kept of the trending and of the latest."""
@@ -31,40 +32,37 @@ class TrendingPolicy:
 
 
 @dataclass(frozen=True)
-class Version:
-    """A live version, loaded and warm."""
-
-    row: LiveVersion
-    user_encoder: UserEncoder
-    width: int
-    max_length: int
-    modalities: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Look:
-    """What one look at PostgreSQL has found."""
+    """What one look at PostgreSQL has found; `catalogue` is a complete one, in place of the present one."""
 
-    version: Version | None
-    next_start: int
+    mark: SnapshotMark
     updates: Sequence[ItemUpdate]
     catalogue: Catalogue | None
-    """A catalogue of its own, complete, when the version is another."""
+    versions: VersionsLook
     trending: Sequence[str] | None
     latest: Sequence[str] | None
+    experiments: Sequence[RunningExperiment]
+    scenarios: Mapping[str, Scenario]
 
 
 class ProjectState:
-    """One project in memory. `look` blocks and belongs in a thread; `accept` is quick and belongs in the event loop."""
+    """One project in memory. `look` blocks and belongs in a thread; `accept` is quick and belongs in the event loop.
+
+    Nobody looks again before the last look was accepted or thrown away.
+    """
 
     def __init__(
         self, project: ProjectId, *, database: Database, artifacts: ArtifactStore, trending: TrendingPolicy
     ) -> None:
         self.project = project
-        self.version: Version | None = None
-        self.catalogue = Catalogue(width=0, modalities=())
+        self.catalogue = Catalogue()
+        self.live: ServedVersion | None = None
+        self.versions: Mapping[str, ServedVersion] = {}
+        self.snapshot = ""
         self.trending: list[int] = []
         self.latest: list[int] = []
+        self.experiments: Sequence[RunningExperiment] = ()
+        self.scenarios: Mapping[str, Scenario] = {}
         self._database = database
         self._artifacts = artifacts
         self._policy = trending
@@ -74,54 +72,50 @@ class ProjectState:
         self._latest_ids: Sequence[str] = ()
 
     def look(self) -> Look:
-        """Read what has changed since the last accepted look; a new live version is loaded beside the old one."""
+        """Read what has changed since the last accepted look; a version that is new is loaded beside the others."""
         with self._database.transaction() as transaction:
             repository = CatalogueRepository(transaction, self.project)
-            next_start = repository.snapshot_start()
-            version = self._open(repository.live())
-            start = self._start if version is self.version else FROM_THE_START
-            updates = repository.changed(version.row if version else None, since=start)
-            trending = self._trending(repository)
-            latest = repository.latest(limit=FALLBACK_ITEMS) if updates else None
-        # Nobody shares a new catalogue yet, so it is filled here, in the thread.
-        catalogue = None if version is self.version else _catalogue_of(version, updates)
-        return Look(version, next_start, updates, catalogue, trending, latest)
+            mark = repository.mark()
+            start = FROM_THE_START if self.catalogue.is_worn else self._start
+            updates = repository.changed_items(since=start)
+            # Nobody shares a new catalogue yet, so it is filled here, in the thread.
+            catalogue = _filled(updates) if start == FROM_THE_START else None
+            experiments = running(transaction.session, self.project)
+            versions = VersionReader(
+                repository,
+                self._artifacts,
+                held=self.versions,
+                start=start,
+                row_of=self.catalogue.foreseen(updates) if catalogue is None else catalogue.row_of,
+            )
+            return Look(
+                mark=mark,
+                updates=updates,
+                catalogue=catalogue,
+                versions=versions.read(live=self.live, named=_named(experiments)),
+                trending=self._count_trending(repository),
+                latest=repository.latest(limit=FALLBACK_ITEMS) if updates else None,
+                experiments=experiments,
+                scenarios=all_scenarios(transaction.session, self.project),
+            )
 
-    def _open(self, live: LiveVersion | None) -> Version | None:
-        """The live version; one that cannot be loaded does not take the place of the present one."""
-        if live is None or (self.version and self.version.row == live):
-            return self.version if live else None
-        try:
-            return self._load(live)
-        except (ArtifactError, OSError) as error:
-            log.error("version not loaded", project=self.project, version=live.name, error=str(error))
-            return self.version
-
-    def _trending(self, repository: CatalogueRepository) -> Sequence[str] | None:
+    def _count_trending(self, repository: CatalogueRepository) -> Sequence[str] | None:
         if time.monotonic() - self._counted_at < self._policy.refresh_s:
             return None
         return repository.trending(
             half_life_s=self._policy.half_life_s, window=self._policy.window_events, limit=FALLBACK_ITEMS
         )
 
-    def _load(self, live: LiveVersion) -> Version:
-        folder: Path = self._artifacts.path(live.artifact)
-        manifest = load_manifest(folder)
-        return Version(
-            row=live,
-            user_encoder=UserEncoder(folder),
-            width=manifest.item_width,
-            max_length=manifest.max_length,
-            modalities=tuple(modality.name for modality in manifest.modalities),
-        )
-
     def accept(self, look: Look) -> None:
         """Put what a look has found in place, all at once."""
         if look.catalogue is not None:
-            self.catalogue, self.version = look.catalogue, look.version
+            self.catalogue = look.catalogue
         else:
             self.catalogue.apply(look.updates)
-        self._start = look.next_start
+        self._accept_versions(look.versions)
+        self.experiments = look.experiments
+        self.scenarios = look.scenarios
+        self.snapshot, self._start = look.mark.snapshot, look.mark.start
         if look.trending is not None:
             self._counted_at = time.monotonic()
             self._trending_ids = look.trending
@@ -131,9 +125,21 @@ class ProjectState:
         self.trending = self.catalogue.rows(self._trending_ids)
         self.latest = self.catalogue.rows(self._latest_ids)
 
+    def _accept_versions(self, look: VersionsLook) -> None:
+        for name, version in look.served.items():
+            version.vectors.apply(look.changes.get(name, ()), self.catalogue.row_of)
+            version.vectors.extend(len(self.catalogue))
+        self.versions = look.served
+        self.live = look.served.get(look.live) if look.live else None
 
-def _catalogue_of(version: Version | None, updates: Sequence[ItemUpdate]) -> Catalogue:
-    """A new catalogue of all items under a version."""
-    catalogue = Catalogue(width=version.width if version else 0, modalities=version.modalities if version else ())
+
+def _filled(updates: Sequence[ItemUpdate]) -> Catalogue:
+    catalogue = Catalogue()
     catalogue.apply(updates)
+    # The column that most requests with a filter need is built here, and not while the first one waits.
+    catalogue.in_categories([""])
     return catalogue
+
+
+def _named(experiments: Sequence[RunningExperiment]) -> set[str]:
+    return {arm.version for experiment in experiments for arm in experiment.arms if arm.version is not None}

@@ -54,6 +54,17 @@ class ArtifactStore:
         folder.rename(target)
         return f"{project}/{name}"
 
+    def size_bytes(self, artifact: str) -> int:
+        """What a published artifact takes on disk; 0 when it is gone."""
+        folder = self.path(artifact)
+        return sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) if folder.is_dir() else 0
+
+    def published_before(self, project: ProjectId, age_s: float) -> list[str]:
+        """Artifacts whose folders were written so long ago."""
+        latest = time.time() - age_s
+        found = (self._root / str(project)).glob("[!.]*")
+        return [f"{project}/{path.name}" for path in found if path.stat().st_mtime < latest]
+
     def path(self, artifact: str) -> Path:
         """The folder of a published artifact."""
         return self._root / artifact

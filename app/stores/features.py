@@ -1,8 +1,10 @@
 """Hidden states on disk: immutable safetensors shards, fp16 [rows, layers, width], written once and read by row."""
 
 import os
+import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,17 @@ class FeatureStore:
                 states = shard.get_tensor(TENSOR)
             out[positions] = states[[shard_rows[position] for position in positions]]
         return out
+
+    def touch(self, name: str) -> None:
+        """Make a shard young again: it is deleted a while after nobody needs it."""
+        with suppress(FileNotFoundError):
+            os.utime(self._root / name)
+
+    def older_than(self, project: ProjectId, prefix: str, age_s: float) -> list[str]:
+        """Shards of a project, complete or left half-written, that were written so long ago; of those with a prefix."""
+        latest = time.time() - age_s
+        found = (self._root / str(project)).glob(f"*/{prefix}*")
+        return [str(path.relative_to(self._root)) for path in found if path.stat().st_mtime < latest]
 
     def delete(self, name: str) -> None:
         """Remove a shard that no row names any more."""

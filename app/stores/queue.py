@@ -5,6 +5,7 @@ from typing import Protocol
 from celery import Celery
 
 from app.core.jobs import Job
+from app.telemetry import tracing
 
 
 class JobQueue(Protocol):
@@ -27,7 +28,10 @@ class CeleryQueue:
 
     def send(self, job: Job) -> None:
         """Publish one message; raises kombu's OperationalError when the broker is away."""
-        self._celery.send_task(job.kind.task_name, args=[str(job.id)], queue=job.kind.queue)
+        with tracing.span(f"send {job.kind}", kind=tracing.SpanKind.PRODUCER, messaging_system="celery"):
+            self._celery.send_task(
+                job.kind.task_name, args=[str(job.id)], queue=job.kind.queue, headers=tracing.carrier()
+            )
 
 
 class MemoryQueue:

@@ -16,6 +16,7 @@ from app.models.repository import StatesLocation
 from app.stores.features import FeatureStore
 from app.training.media import MediaSource, with_media
 from app.training.repository import CutItem, CutRepository
+from app.users.erasures import ErasureRepository
 from model.data.dataset import Dataset, FeatureTable, Interactions, interactions_of
 
 CHUNK_ROWS = 2_048
@@ -61,6 +62,8 @@ def read_cut(
         row_of = {item.item_id: row for row, item in enumerate(items)}
         events = EventRepository(transaction, project)
         until = events.newest_number()
+        # Before the events: whoever is erased from here on may be among them, and counts as erased since the cut.
+        erasure = ErasureRepository(transaction, project).newest()
         interactions, last = _interactions(events, row_of, until)
     rows = {item.pk: row for row, item in enumerate(items)}
     tables = [
@@ -76,6 +79,7 @@ def read_cut(
         "users": len(interactions),
         "events": len(interactions.items),
         "until_event": until,
+        "erasure": erasure,
         "until": last.isoformat() if last else None,
         "media": {table.modality: len(table.states) for table in tables},
     }

@@ -10,13 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 import structlog
 from numpy.typing import NDArray
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from app.core.types import Promotion, VersionId
-from app.db.session import Database
+from app.db.session import Database, Transaction
+from app.db.tables import ErasureRow
 from app.items.encoding import Decoder
 from app.jobs.run import JobInterrupted, JobRun, JobStopped
 from app.jobs.service import JobService
+from app.models.promotions import TRAINING
 from app.models.repository import ModelRepository, NewVector
 from app.models.service import ModelService
 from app.stores.artifacts import ArtifactStore
@@ -28,6 +30,7 @@ from app.training.cut import DataCut, read_cut
 from app.training.kept import kept_cut
 from app.training.media import MediaSource
 from app.training.repository import CutRepository
+from app.users.erasures import ErasureRepository
 from model.artifact import ArtifactError, Manifest, load_item_vectors, load_manifest
 from model.config import TrainingConfig, needs_media, parse_config
 from model.data.dataset import Dataset, Interactions
@@ -36,8 +39,15 @@ from model.evaluation.artifact import evaluate_artifact
 
 log = structlog.get_logger(__name__)
 
+RESTARTS = 3
+"""How often an attempt begins again because somebody in its data was erased; the last one is published all the same."""
+
 COMPARED_BY = "ndcg10"
 """A version is at least as good as another if its validation NDCG@10 is."""
+
+
+class CutOutdated(Exception):
+    """Somebody who is in the data has been erased since they were read."""
 
 
 @dataclass(frozen=True)
@@ -93,23 +103,58 @@ class TrainingPipeline:
         self._run = run
         self._config = parse_config(run.payload["method"], run.payload["hyperparameters"])
         self._cut: Mapping[str, Any] | None = None
+        self._restarts_left = RESTARTS
 
     def train(self) -> None:
-        """Do all of it; the version, its vectors, the pointer and the job's end are one transaction."""
-        parts, project = self._parts, self._run.project
-        folder = parts.artifacts.new_folder(project)
+        """Do all of it; the version, its vectors, the pointer and the job's end are one transaction.
+
+        When somebody in the data is erased meanwhile, everything begins again from new data, `RESTARTS` times at most:
+        where people are erased all the time there would be no version else. That one says so (`erased_since_cut`).
+        """
+        with self._kept() as kept:
+            while not self._train(kept):
+                log.info("somebody in the data was erased: the training begins again", job=str(self._run.id))
+                self._restarts_left -= 1
+                self._cut = None
+                self._parts.artifacts.discard(kept)
+                kept.mkdir()
+
+    def _train(self, kept: Path) -> bool:
+        """One way from data to version; False when it has to be gone again."""
+        parts = self._parts
+        folder = parts.artifacts.new_folder(self._run.project)
         try:
-            with self._kept() as kept:
-                self._show(stage="reading")
-                cut = kept_cut(kept, self._read)
-                self._cut = cut.summary
-                manifest = self._fit(cut, Folders(folder, kept))
-                self._show(stage="comparing")
-                promote, live_metrics = self._compare(cut, manifest)
-                self._show(stage="publishing")
-                self._publish(cut, folder, manifest, promote=promote, live_metrics=live_metrics)
+            self._show(stage="reading")
+            cut = kept_cut(kept, self._read)
+            self._cut = cut.summary
+            manifest = self._fit(cut, Folders(folder, kept))
+            self._show(stage="comparing")
+            promote, live_metrics = self._compare(cut, manifest)
+            self._show(stage="publishing")
+            self._publish(cut, folder, manifest, promote=promote, live_metrics=live_metrics)
+        except CutOutdated:
+            return False
         finally:
             parts.artifacts.discard(folder)
+        return True
+
+    def _look_for_erasures(self) -> None:
+        """Begin again early rather than late; a database that is away for a moment does not end hours of work."""
+        try:
+            with self._parts.database.transaction() as transaction:
+                self._erased(transaction)
+        except SQLAlchemyError as error:
+            log.warning("erasures not looked for, publishing does", job=str(self._run.id), error=str(error))
+
+    def _erased(self, transaction: Transaction) -> Sequence[ErasureRow]:
+        """Erasures of people in the data since these were read; raises CutOutdated while there is another go."""
+        if self._cut is None:
+            return []
+        erasures = ErasureRepository(transaction, self._run.project)
+        found = erasures.since(self._cut.get("erasure", 0), until_event=self._cut["until_event"])
+        if found and self._restarts_left:
+            raise CutOutdated
+        return found
 
     @contextmanager
     def _kept(self) -> Iterator[Path]:
@@ -135,6 +180,7 @@ class TrainingPipeline:
 
     def _show(self, **progress: Any) -> None:
         self._run.check()
+        self._look_for_erasures()
         self._run.record_progress({**progress, "data_cut": self._cut})
 
     def _read(self, scratch: Path) -> DataCut:
@@ -205,22 +251,25 @@ class TrainingPipeline:
         with parts.database.transaction() as transaction:
             # Before the folder moves: it may be there already, put by a worker that took the job over.
             self._run.hold(transaction)
-            artifact = parts.artifacts.publish(project, str(self._run.id), folder)
             models = ModelRepository(transaction, project)
             models.lock_project()
+            erased = self._erased(transaction)
+            artifact = parts.artifacts.publish(project, str(self._run.id), folder)
             version = models.add(
-                method=manifest.method, job=self._run.id, artifact=artifact, manifest=_as_json(manifest)
+                method=manifest.method, job=self._run.id, artifact=artifact, manifest=_as_json(manifest, len(erased))
             )
+            ErasureRepository(transaction, project).add_version(erased, version.name)
             models.write_vectors(VersionId(version.id), _vectors(cut, parts.artifacts.path(artifact)))
             if promote:
                 jobs = JobService(transaction, parts.queue)
-                ModelService(transaction, project, jobs=jobs, changes=parts.changes).make_live(version)
+                ModelService(transaction, project, jobs=jobs, changes=parts.changes).make_live(version, reason=TRAINING)
             result = {
                 "model_version": version.name,
                 "promoted": promote,
                 "metrics": manifest.metrics,
                 "parity": manifest.parity,
                 "live_before": {"validation": live_metrics} if live_metrics else None,
+                "erased_since_cut": len(erased),
             }
             self._run.finish(transaction, result)
 
@@ -248,6 +297,8 @@ def _vectors(cut: DataCut, folder: Path) -> Iterator[NewVector]:
         yield NewVector.of(item.pk, vector, shares, item.content_key)
 
 
-def _as_json(manifest: Manifest) -> dict[str, Any]:
+def _as_json(manifest: Manifest, erased: int) -> dict[str, Any]:
     parsed: dict[str, Any] = json.loads(manifest.to_json())
+    if erased:
+        parsed["meta"]["erased_since_cut"] = erased
     return parsed

@@ -1,5 +1,7 @@
 """What clients do with trainings: order, watch and cancel them."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from app.core.cursor import decode_cursor, encode_cursor
@@ -24,11 +26,7 @@ class TrainingService:
 
     def create(self, order: TrainingCreate) -> TrainingRead:
         """Queue a training; raises InvalidRequest naming the hyperparameter that is wrong."""
-        try:
-            parse_config(order.method, order.hyperparameters)
-        except ConfigError as error:
-            field = "method" if error.field == "method" else f"hyperparameters.{error.field}"
-            raise InvalidRequest.of(field, error.message) from error
+        check_order(order.method, order.hyperparameters)
         payload = order.model_dump(mode="json", exclude={"wait"})
         return read_training(self._service.enqueue(self._project, JobKind.TRAIN, payload))
 
@@ -53,6 +51,15 @@ class TrainingService:
             trainings=[read_training(row) for row in rows[:limit]],
             next_cursor=encode_cursor(str(rows[limit - 1].id)) if len(rows) > limit else None,
         )
+
+
+def check_order(method: str, hyperparameters: Mapping[str, Any], *, within: str = "") -> None:
+    """Raise InvalidRequest naming what is wrong, in a field that begins with `within`."""
+    try:
+        parse_config(method, dict(hyperparameters))
+    except ConfigError as error:
+        field = "method" if error.field == "method" else f"hyperparameters.{error.field}"
+        raise InvalidRequest.of(f"{within}{field}", error.message) from error
 
 
 def _decode(cursor: str) -> UUID:

@@ -30,6 +30,8 @@ def _settings(data_dir: Path, database_url: str, redis_url: str, fakes: dict[str
         key_cache_s=0.0,
         trending_refresh_s=0.0,
         heartbeat_s=0.1,
+        warm_up_s=0.0,
+        metrics_cache_s=0.0,
         database_pool=4,
         log_level="WARNING",
     )

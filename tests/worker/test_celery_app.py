@@ -19,15 +19,26 @@ def test_there_is_a_task_for_every_kind_of_job(worker: ModuleType) -> None:
     for module in app.conf.include:
         importlib.import_module(module)
     ours = {name for name in app.tasks if name.startswith("crossan.")}
-    assert ours == {kind.task_name for kind in JobKind} | {"crossan.sweep"}
+    assert ours == {kind.task_name for kind in JobKind} | {"crossan.sweep", "crossan.schedules", "crossan.retain"}
 
 
-def test_beat_sends_the_sweep(worker: ModuleType, worker_settings: Settings) -> None:
-    (entry,) = app_of(worker).conf.beat_schedule.values()
+@pytest.mark.parametrize(
+    ("task", "setting"),
+    [
+        ("crossan.sweep", "sweep_every_s"),
+        ("crossan.schedules", "schedules_every_s"),
+        ("crossan.retain", "retain_every_s"),
+    ],
+)
+def test_beat_sends_what_is_due_now_and_then(
+    worker: ModuleType, worker_settings: Settings, task: str, setting: str
+) -> None:
+    (entry,) = (entry for entry in app_of(worker).conf.beat_schedule.values() if entry["task"] == task)
+    seconds = getattr(worker_settings, setting)
     assert entry["task"] in app_of(worker).tasks
-    assert entry["schedule"] == worker_settings.sweep_every_s
-    assert entry["options"]["expires"] == worker_settings.sweep_every_s, "sweeps do not pile up without a worker"
-    assert entry["options"]["queue"] in set(Queue)
+    assert entry["schedule"] == seconds
+    assert entry["options"]["expires"] == seconds, "they do not pile up without a worker"
+    assert entry["options"]["queue"] == Queue.SWEEP
 
 
 def test_a_worker_takes_one_message_at_a_time(worker: ModuleType) -> None:

@@ -13,6 +13,7 @@ from model.artifact import ArtifactError
 from model.encoders.base import EncoderError
 from model.encoders.spec import EncoderSpec
 from model.options import ConfigError
+from tests.fixtures.experiments import end_experiment, run_experiment
 from tests.fixtures.fake_encoders import FakeEncoder
 from tests.fixtures.own_encoders import change_encoders
 from tests.fixtures.service import Service
@@ -120,3 +121,21 @@ def test_one_that_cannot_be_loaded_leaves_the_others(
     text, image = load(cache(trained, fakes).of(trained.project))
     assert text is None
     assert image is not None
+
+
+def test_those_of_versions_beside_the_live_one_are_kept_too(
+    trained: Service, fakes: dict[str, FakeEncoder], loads: list[Any]
+) -> None:
+    trained.train(promote="never")
+    change_encoders(trained, {"text": "text changed"})
+    change_encoders(trained, {"text": "text changed", "image": "image changed"}, version=2)
+    found = cache(trained, fakes)
+    assert [own.fingerprint for own in found.of(trained.project)] == ["text changed"]
+    number = run_experiment(trained, "v1", "v2")
+    both = found.of(trained.project)
+    assert {own.fingerprint for own in both} == {"text changed", "image changed"}
+    load(both)
+    assert sorted(modality for modality, _ in loads) == ["image", "text"], "the one they share is loaded once"
+    end_experiment(trained, number)
+    found.of(trained.project)
+    assert list(found._loaded) == [(trained.project, "text changed")]

@@ -1,9 +1,10 @@
 """Encoding of media and vectors of items."""
 
 from app.jobs.run import JobRun
+from app.models.restoring import VersionRestorer
 from worker import context
 from worker.celery_app import celery_app
-from worker.tasks import running
+from worker.tasks import queries, running
 
 
 @celery_app.task(name="crossan.encode")
@@ -13,7 +14,13 @@ def encode(job_id: str) -> None:
 
     def work(run: JobRun) -> None:
         encoding = context.encoding_service()
-        progress = encoding.encode_pending(run, after_batch=lambda: parts.vectors.refresh(run.project))
+
+        def after_batch() -> None:
+            parts.vectors.refresh(run.project)
+            queries.answer_waiting()
+
+        queries.answer_waiting()
+        progress = encoding.encode_pending(run, after_batch=after_batch)
         parts.vectors.refresh(run.project)
         encoding.conclude(run, progress, parts.base.queue)
 
@@ -22,12 +29,14 @@ def encode(job_id: str) -> None:
 
 @celery_app.task(name="crossan.index")
 def index(job_id: str) -> None:
-    """Give every item that lacks one its vector under the live version."""
+    """Give every item that lacks one its vector under the live version, and archived versions that shall have them."""
     parts = context.worker_context()
+    base = parts.base
 
     def work(run: JobRun) -> None:
+        VersionRestorer(base.database, base.artifacts, base.queue).restore_requested(run.project)
         written = parts.vectors.refresh(run.project)
-        with parts.base.database.transaction() as transaction:
+        with base.database.transaction() as transaction:
             run.finish(transaction, {"vectors": written})
 
     running.run(job_id, work)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from app.jobs.run import JobRun, run_job
+from app.webhooks.outbox import tell_endings
 from worker import context
 
 
@@ -16,4 +17,5 @@ def run(job_id: str, work: Callable[[JobRun], None]) -> None:
         work,
         heartbeat_s=base.settings.heartbeat_s,
         shutting_down=context.shutting_down,
+        on_end=tell_endings(base.queue),
     )

@@ -1,12 +1,17 @@
 """Whether the process lives, and whether it can do its work."""
 
+import asyncio
+
 import anyio.to_thread
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from sqlalchemy import text
 
 from app.api.deps import EdgeDep
+from app.core.errors import NotReady
 
 router = APIRouter(prefix="/health", tags=["health"])
+
+WARM_WAIT_S = 0.5
 
 
 @router.get("/live")
@@ -16,8 +21,10 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/ready")
-async def ready(edge: EdgeDep) -> dict[str, str]:
-    """Database and cache answer too; 503 otherwise."""
+async def ready(request: Request, edge: EdgeDep) -> dict[str, str]:
+    """Database and cache answer too, and what serves is loaded and warm; 503 otherwise, and while the process ends."""
+    if getattr(request.app.state, "draining", False):
+        raise NotReady("The process is about to end.")
 
     def check() -> None:
         with edge.context.database.transaction() as transaction:
@@ -25,4 +32,8 @@ async def ready(edge: EdgeDep) -> dict[str, str]:
         edge.context.redis.ping()
 
     await anyio.to_thread.run_sync(check)
+    try:
+        await asyncio.wait_for(request.app.state.warm_up.finished.wait(), WARM_WAIT_S)
+    except TimeoutError as error:
+        raise NotReady("Models are being loaded.") from error
     return {"status": "ready"}

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from app.api.auth import Ingester, documented
 from app.api.deps import Cursor, EdgeDep, ItemIdPath, Limit
+from app.api.etag import ChangeCondition, IfNoneMatchTag, WriteCondition, is_unchanged, tagged
 from app.api.uploads import item_with_media, one_medium
 from app.core.errors import MediaNotFound
 from app.core.types import ItemState
@@ -23,7 +24,12 @@ _MEDIUM = {
     "content": {
         "application/octet-stream": _BINARY,
         "application/json": {
-            "schema": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+            "schema": {
+                "oneOf": [
+                    {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
+                    {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]},
+                ]
+            }
         },
         "multipart/form-data": {
             "schema": {"type": "object", "properties": {"file": _BINARY["schema"]}, "required": ["file"]}
@@ -49,13 +55,20 @@ _ITEM_WITH_MEDIA = {
 
 @router.put("/{item_id}", responses={201: {"model": ItemRead}})
 async def put_item(
-    item_id: ItemIdPath, fields: ItemFields, edge: EdgeDep, principal: Ingester, response: Response
+    item_id: ItemIdPath,
+    fields: ItemFields,
+    condition: WriteCondition,
+    edge: EdgeDep,
+    principal: Ingester,
+    response: Response,
 ) -> ItemRead:
     """Create an item or replace what is said of it; its media stay."""
-    item, created = await edge.call(principal.project, lambda services: services.items.put(item_id, fields))
+    item, created = await edge.call(
+        principal.project, lambda services: services.items.put(item_id, fields, condition=condition)
+    )
     await edge.directory.refresh_if_loaded(principal.project)
     response.status_code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
-    return item
+    return tagged(response, item)
 
 
 @router.post("", responses={201: {"model": ItemRead}}, openapi_extra={"requestBody": _ITEM_WITH_MEDIA})
@@ -73,18 +86,24 @@ async def post_item(request: Request, edge: EdgeDep, principal: Ingester, respon
     item, created = await edge.call(principal.project, lambda services: services.items.put(new.item_id, fields, media))
     await edge.directory.refresh_if_loaded(principal.project)
     response.status_code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
-    return item
+    return tagged(response, item)
 
 
 @router.post("/{item_id}/media/{modality}", status_code=202, openapi_extra={"requestBody": _MEDIUM})
 async def post_media(
     item_id: ItemIdPath, modality: str, request: Request, edge: EdgeDep, principal: Ingester
 ) -> ItemRead:
-    """Attach one medium: raw bytes, a multipart part `file`, or for a text also JSON. Encoding follows by itself."""
+    """Attach one medium: raw bytes, a multipart part `file`, or JSON with a `text`, or with a `url` to fetch it from.
+
+    Fetching and encoding follow by themselves.
+    """
     intake = edge.context.intake
     intake.check_modality(modality)
     await edge.call(principal.project, lambda services: services.items.get(item_id))
     async with one_medium(request, modality, intake) as file:
+        if isinstance(file, str):
+            url = file
+            return await edge.call(principal.project, lambda services: services.items.fetch(item_id, modality, url))
         stored = await anyio.to_thread.run_sync(intake.accept, principal.project, modality, file)
     return await edge.call(principal.project, lambda services: services.items.attach(item_id, modality, stored))
 
@@ -94,7 +113,7 @@ async def get_media(item_id: ItemIdPath, modality: str, edge: EdgeDep, principal
     """The bytes of one medium, as they were uploaded."""
     item = await edge.call(principal.project, lambda services: services.items.get(item_id))
     medium = item.media.get(modality)
-    if medium is None:
+    if medium is None or medium.sha256 is None:
         raise MediaNotFound(item_id, modality)
     try:
         file = await anyio.to_thread.run_sync(edge.context.blobs.open, principal.project, medium.sha256)
@@ -115,10 +134,15 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-@router.get("/{item_id}")
-async def get_item(item_id: ItemIdPath, edge: EdgeDep, principal: Ingester) -> ItemRead:
+@router.get("/{item_id}", response_model=ItemRead, responses={304: {"description": "It is as you have it."}})
+async def get_item(
+    item_id: ItemIdPath, edge: EdgeDep, principal: Ingester, response: Response, if_none_match: IfNoneMatchTag = None
+) -> ItemRead | Response:
     """One item with its media and its state."""
-    return await edge.call(principal.project, lambda services: services.items.get(item_id))
+    item = tagged(response, await edge.call(principal.project, lambda services: services.items.get(item_id)))
+    if is_unchanged(if_none_match, response.headers["ETag"]):
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers={"ETag": response.headers["ETag"]})
+    return item
 
 
 @router.get("")
@@ -136,15 +160,24 @@ async def list_items(
 
 
 @router.patch("/{item_id}")
-async def patch_item(item_id: ItemIdPath, patch: ItemPatch, edge: EdgeDep, principal: Ingester) -> ItemRead:
+async def patch_item(
+    item_id: ItemIdPath,
+    patch: ItemPatch,
+    condition: ChangeCondition,
+    edge: EdgeDep,
+    principal: Ingester,
+    response: Response,
+) -> ItemRead:
     """Change some fields."""
-    item = await edge.call(principal.project, lambda services: services.items.patch(item_id, patch))
+    item = await edge.call(
+        principal.project, lambda services: services.items.patch(item_id, patch, condition=condition)
+    )
     await edge.directory.refresh_if_loaded(principal.project)
-    return item
+    return tagged(response, item)
 
 
 @router.delete("/{item_id}", status_code=204)
-async def delete_item(item_id: ItemIdPath, edge: EdgeDep, principal: Ingester) -> None:
+async def delete_item(item_id: ItemIdPath, condition: ChangeCondition, edge: EdgeDep, principal: Ingester) -> None:
     """Remove an item from every answer."""
-    await edge.call(principal.project, lambda services: services.items.delete(item_id))
+    await edge.call(principal.project, lambda services: services.items.delete(item_id, condition=condition))
     await edge.directory.refresh_if_loaded(principal.project)

@@ -19,5 +19,8 @@ class ApiKeyRow(Base):
     prefix: Mapped[str]
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     scopes: Mapped[list[str]]
+    rate_per_s: Mapped[float | None]
+    """Requests a second; unset means the rate of the settings."""
+    burst: Mapped[int | None]
     created_at: Mapped[CreatedAt]
     revoked_at: Mapped[datetime | None]

@@ -1,8 +1,9 @@
 """Events: who did what with which item, when."""
 
+import uuid
 from datetime import datetime
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped
 
 from app.db.base import Base, Pk, ProjectFk
@@ -16,6 +17,12 @@ class EventRow(Base):
         UniqueConstraint("project_id", "event_id"),
         Index("ix_events_history", "project_id", "user_id", "timestamp", "id"),
         Index("ix_events_recent", "project_id", "timestamp"),
+        Index(
+            "ix_events_attributed",
+            "project_id",
+            "recommendation_id",
+            postgresql_where=text("recommendation_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Pk]
@@ -26,3 +33,5 @@ class EventRow(Base):
     type: Mapped[str]
     value: Mapped[float | None]
     timestamp: Mapped[datetime]
+    recommendation_id: Mapped[uuid.UUID | None]
+    """The answer that the client says it comes of; there may be none of this id."""

@@ -17,6 +17,7 @@ class HiddenStatesRow(Base):
         Index(
             "ix_hidden_states_pending", "project_id", "fingerprint", "id", postgresql_where=text("state = 'pending'")
         ),
+        Index("ix_hidden_states_shard", "project_id", "shard", postgresql_where=text("shard IS NOT NULL")),
     )
 
     id: Mapped[Pk]

@@ -34,6 +34,8 @@ class JobRow(Base):
     progress: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]
     error: Mapped[str | None]
+    trace: Mapped[dict[str, Any] | None]
+    """The request that asked for it: `request_id`, and `traceparent` when it is traced."""
     attempts: Mapped[int] = mapped_column(server_default="0")
     cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[CreatedAt]

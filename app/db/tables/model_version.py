@@ -1,6 +1,7 @@
 """Model versions: trained artifacts and what was measured of them."""
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import UniqueConstraint
@@ -10,7 +11,10 @@ from app.db.base import Base, CreatedAt, Pk, ProjectFk
 
 
 class ModelVersionRow(Base):
-    """One published artifact folder; a training publishes at most one (`job_id` is unique)."""
+    """One published artifact folder; a training publishes at most one (`job_id` is unique).
+
+    A deleted version stays as a tombstone, so that its number and what is told of it are never another's.
+    """
 
     __tablename__ = "model_versions"
     __table_args__ = (UniqueConstraint("project_id", "number"),)
@@ -23,6 +27,11 @@ class ModelVersionRow(Base):
     artifact: Mapped[str]
     manifest: Mapped[dict[str, Any]]
     created_at: Mapped[CreatedAt]
+    archived_at: Mapped[datetime | None]
+    """Since when it has no item vectors; it cannot serve until it is restored."""
+    restore_requested_at: Mapped[datetime | None]
+    """Since when an archived version waits for its item vectors."""
+    deleted_at: Mapped[datetime | None]
 
     @property
     def name(self) -> str:

@@ -20,18 +20,20 @@ def problem_of(answer: Any, status: int, kind: str) -> dict[str, Any]:
     assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()
     assert {"type", "title", "status", "detail"} <= set(body)
-    assert (body["status"], body["type"]) == (status, f"urn:crossan:error:{kind}")
+    assert (body["status"], body["type"]) == (status, f"/problems/{kind}")
     return body
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/items/a/b", "/items/a/media", "/admin", "/recommend", "/recommend/"]
+    "path", ["/", "/v1", "/nothing", "/v1/nothing", "/items/a/b", "/items/a/media", "/admin", "/v1/v1/items"]
 )
 def test_unknown_routes(shared: Service, path: str) -> None:
     problem_of(shared.client.get(path), 404, "not-found")
 
 
-@pytest.mark.parametrize(("method", "path"), [("DELETE", "/events"), ("POST", "/recommend/u"), ("PUT", "/items")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("DELETE", "/events"), ("POST", "/recommend/u"), ("PUT", "/items"), ("GET", "/v1/recommend")]
+)
 def test_unknown_methods(shared: Service, method: str, path: str) -> None:
     answer = shared.client.request(method, path)
     problem_of(answer, 405, "method-not-allowed")

@@ -160,7 +160,7 @@ def test_the_children_share_a_socket_and_split_the_queues(tmp_path: Path) -> Non
     specs = {
         spec.name: spec for spec in children(Settings(data_dir=tmp_path), endpoints, address=address, api_processes=2)
     }
-    assert list(specs) == ["api-1", "api-2", "worker-encode", "worker-train", "worker-sweep", "beat"]
+    assert list(specs) == ["api-1", "api-2", "worker-encode", "worker-train", "worker-transfer", "worker-sweep", "beat"]
     assert specs["api-1"].pass_fds == (address.listener.fileno(),)
     assert isinstance(address.listener, socket.socket)
     arguments = specs["worker-encode"].arguments

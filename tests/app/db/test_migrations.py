@@ -75,3 +75,52 @@ def test_rows_restored_from_another_cluster_get_numbers_of_this_one(database_url
     engine.dispose()
     assert found["new"] == 1
     assert 1 < found["old"] < far_ahead
+
+
+FAR_AHEAD = 10**15
+RESTORED = {
+    "an item": f"UPDATE items SET changed_xid = '{FAR_AHEAD}'",
+    "an item of the past": f"UPDATE item_history SET ended_xid = '{FAR_AHEAD}'",
+    "the newest answer": f"UPDATE answers SET snapshot = '{FAR_AHEAD}:{FAR_AHEAD}:'",
+}
+
+
+@pytest.mark.parametrize("sign", RESTORED)
+def test_of_another_cluster_no_past_is_left(database_url: str, sign: str) -> None:
+    """Its numbers and those of this one can't be compared."""
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO projects (name) VALUES ('p')")
+        connection.exec_driver_sql("INSERT INTO items (project_id, item_id) SELECT id, 'a' FROM projects")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE items SET title = 'new'")
+        connection.exec_driver_sql(
+            "INSERT INTO answers (project_id, id, at, at_s, snapshot, options, rotated, rank_offset, item_ids, scores, "
+            "propensities, sources) SELECT id, gen_random_uuid(), now(), 0, pg_current_snapshot()::text, '{}', '{}', "
+            "0, '{}', '{}', '{}', '{}' FROM projects"
+        )
+    upgrade(database_url)
+    assert past(database_url) == (1, False, False), "nothing has happened yet"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(RESTORED[sign])
+    upgrade(database_url)
+    assert past(database_url) == (0, sign == "the newest answer", True)
+    with engine.begin() as connection:
+        now = "SELECT pg_snapshot_xmax(pg_current_snapshot())"
+        assert connection.exec_driver_sql(f"SELECT bool_and(changed_xid < ({now})) FROM items").scalar_one()
+    upgrade(database_url)
+    assert past(database_url) == (0, sign == "the newest answer", True)
+    engine.dispose()
+
+
+def past(url: str) -> tuple[int, bool, bool]:
+    """Rows of history, whether the answers' snapshots are gone, and whether there is a horizon."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        query = (
+            "SELECT (SELECT count(*) FROM item_history), (SELECT bool_and(snapshot = '') FROM answers), "
+            "EXISTS (SELECT FROM catalogue_horizons)"
+        )
+        rows, forgotten, horizon = connection.exec_driver_sql(query).one()
+    engine.dispose()
+    return rows, forgotten, horizon

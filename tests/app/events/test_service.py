@@ -12,7 +12,8 @@ from app.events.repository import EventRepository, microseconds
 from app.events.schemas import EventReport, EventStatus, EventWrite
 from app.events.service import EventService, identity
 from app.projects.repository import ensure_project
-from app.stores.sequence_cache import MemorySequenceWriter, SequenceEvent
+from app.stores.sequence_cache import MemorySequenceWriter
+from app.stores.sequence_state import SequenceEvent
 
 T0 = 1_700_000_000
 

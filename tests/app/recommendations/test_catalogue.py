@@ -1,84 +1,124 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.recommendations.catalogue import MIN_ROWS, Catalogue, ItemUpdate
+from app.recommendations.catalogue import MIN_ROWS, NEVER, Catalogue, ItemUpdate
+from app.recommendations.filters import parse
 
-WIDTH = 3
 NOW = 1_000.0
 
 
 def update(item_id: str, **changes: Any) -> ItemUpdate:
-    vector = changes.pop("vector", None)
-    values: dict[str, Any] = {
-        "title": item_id.upper(),
-        "available": True,
-        "published_at": None,
-        "vector": None if vector is None else np.full(WIDTH, vector, np.float32),
-        "shares": None if vector is None else np.array([0.25, 0.75], np.float32),
-    }
-    return ItemUpdate(item_id, **{**values, **changes})
+    return ItemUpdate(changes.pop("pk", 1), item_id, **{"title": item_id.upper(), **changes})
 
 
 def catalogue(*updates: ItemUpdate) -> Catalogue:
-    made = Catalogue(width=WIDTH, modalities=("text", "image"))
+    made = Catalogue()
     made.apply(updates)
     return made
 
 
+def at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def test_growth_keeps_every_row() -> None:
     many = 3 * MIN_ROWS
-    made = catalogue(*(update(f"i{n}", vector=n) for n in range(many)))
+    made = catalogue(*(update(f"i{n}", pk=n, published_at=at(n), categories=[f"c{n}"]) for n in range(many)))
     assert len(made) == many
-    np.testing.assert_array_equal(made.vectors, np.repeat(np.arange(many, dtype=np.float32)[:, None], WIDTH, axis=1))
+    assert made.pks.tolist() == made.published.tolist() == list(range(many))
     assert made.rows(["i0", f"i{many - 1}", "nobody", f"i{MIN_ROWS}"]) == [0, many - 1, MIN_ROWS]
-    assert made.showable(now=NOW).all()
-    assert made.shares(many - 1) == {"text": 0.25, "image": 0.75}
+    assert made.showable(now=float(many)).all()
+    assert made.categories(many - 1) == (f"c{many - 1}",)
 
 
 def test_an_update_replaces_everything_of_its_row() -> None:
-    made = catalogue(update("a", vector=1), update("b", vector=2))
-    made.apply([update("a", title="New", available=False)])
+    made = catalogue(update("a", categories=["sea"], attributes={"year": 2024}, published_at=at(5)), update("b"))
+    made.apply([update("a", title="New", available=False, categories=["sky", "sea"])])
     assert len(made) == 2
     assert made.titles == ["New", "B"]
-    np.testing.assert_array_equal(made.vectors[0], 0)
-    assert made.shares(0) == {"text": 0, "image": 0}
-    assert made.with_vector([0, 1]).tolist() == [1]
+    assert made.categories(0) == ("sky", "sea")
+    assert made.attributes(0) == {}
+    assert made.published[0] == NEVER
     assert made.showable(now=NOW).tolist() == [False, True]
 
 
+def test_a_deleted_item_keeps_its_row_and_nothing_else() -> None:
+    made = catalogue(update("a", categories=["sea"], attributes={"year": 2024}), update("b"))
+    made.apply([ItemUpdate(1, "a", deleted=True)])
+    assert (made.titles[0], made.categories(0), made.attributes(0)) == ("", (), {})
+    assert made.showable(now=NOW).tolist() == [False, True]
+    assert made.deleted == 1
+    made.apply([ItemUpdate(1, "a", deleted=True), update("a")])
+    assert made.showable(now=NOW).tolist() == [True, True]
+    assert made.deleted == 0
+
+
+def test_a_catalogue_is_worn_when_most_of_it_is_deleted() -> None:
+    many = 4 * MIN_ROWS
+    made = catalogue(*(update(f"i{n}") for n in range(many)))
+    made.apply(ItemUpdate(1, f"i{n}", deleted=True) for n in range(many // 2))
+    assert not made.is_worn
+    made.apply([ItemUpdate(1, f"i{many - 1}", deleted=True)])
+    assert made.is_worn
+
+
 def test_published_counts_from_its_second_on() -> None:
-    made = catalogue(update("a", vector=1, published_at=datetime.fromtimestamp(NOW, UTC)))
+    made = catalogue(update("a", published_at=at(NOW)))
     assert made.showable(now=NOW - 1).tolist() == [False]
     assert made.showable(now=NOW).tolist() == [True]
 
 
-def test_an_item_without_a_vector_is_showable_and_not_scorable() -> None:
-    made = catalogue(update("a"), update("b", vector=1))
-    assert made.showable(now=NOW).tolist() == [True, True]
-    assert made.scorable(now=NOW).tolist() == [False, True]
+def test_rows_are_foreseen_as_they_come() -> None:
+    made = catalogue(update("a"), update("b"))
+    updates = [update("c"), update("a"), update("d"), update("c")]
+    expected = dict(made.foreseen(updates))
+    made.apply(updates)
+    assert made.row_of == expected == {"a": 0, "b": 1, "c": 2, "d": 3}
 
 
 def test_an_empty_catalogue() -> None:
-    made = Catalogue(width=0, modalities=())
-    assert made.vectors.shape == (0, 0)
-    assert made.showable(now=NOW).shape == (0,)
-    assert made.with_vector([]).tolist() == []
+    made = Catalogue()
+    assert made.showable(now=NOW).shape == made.pks.shape == made.in_categories(["sea"]).shape == (0,)
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans(), st.one_of(st.none(), st.integers(1, 9))), max_size=40)
-)
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans(), st.lists(st.sampled_from("xyz"))), max_size=40))
 @settings(max_examples=60, deadline=None)
-def test_the_last_update_of_an_item_counts(changes: list[tuple[str, bool, int | None]]) -> None:
-    made = catalogue(*(update(name, available=available, vector=vector) for name, available, vector in changes))
-    last = {name: (available, vector) for name, available, vector in changes}
+def test_the_last_update_of_an_item_counts(changes: list[tuple[str, bool, list[str]]]) -> None:
+    made = catalogue(*(update(name, available=available, categories=has) for name, available, has in changes))
+    last = {name: (available, has) for name, available, has in changes}
     assert sorted(made.ids) == sorted(last)
-    for name, (available, vector) in last.items():
+    shown, sky = made.showable(now=NOW), made.in_categories(["x", "y"])
+    for name, (available, has) in last.items():
         (row,) = made.rows([name])
-        assert made.showable(now=NOW)[row] == available
-        assert made.scorable(now=NOW)[row] == (available and vector is not None)
-        np.testing.assert_array_equal(made.vectors[row], vector or 0)
+        assert shown[row] == available
+        assert made.categories(row) == tuple(has)
+        assert sky[row] == ("x" in has or "y" in has)
+
+
+def test_the_newest_come_first() -> None:
+    made = catalogue(
+        update("added", pk=1, created_at=at(50)),
+        update("dated", pk=2, created_at=at(99), published_at=at(10)),
+        update("to come", pk=3, created_at=at(1), published_at=at(9_999)),
+        update("as old, later", pk=4, created_at=at(50)),
+        update("hidden", pk=5, created_at=at(60), available=False),
+    )
+    assert [made.ids[row] for row in made.by_recency()] == ["to come", "as old, later", "added", "dated"]
+    assert made.by_recency() is made.by_recency()
+    made.apply([update("dated", pk=2, created_at=at(99)), ItemUpdate(1, "added", deleted=True)])
+    assert [made.ids[row] for row in made.by_recency()] == ["to come", "dated", "as old, later"]
+
+
+def test_the_size_counts_arrays_columns_and_masks() -> None:
+    made = Catalogue()
+    # Number, two flags, two times.
+    empty = MIN_ROWS * (8 + 1 + 1 + 8 + 8)
+    assert made.size_bytes == empty
+    made.apply([update(f"i{n}", attributes={"year": n}) for n in range(100)])
+    made.matches(parse("year > 5"))
+    made.by_recency()
+    # A kind and a number for each row, a mask, and the order.
+    assert made.size_bytes == empty + 100 * (1 + 8) + 100 * 1 + 100 * 8

@@ -10,14 +10,16 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from app.core.types import ProjectId
-from app.stores.sequence_cache import MARK_S, RedisSequenceReader, RedisSequenceWriter, SequenceEvent
+from app.stores.sequence_cache import MARK_S, RedisSequenceReader, RedisSequenceWriter
+from app.stores.sequence_state import SeenItem, SequenceEvent, SequenceState
 
 PROJECT = ProjectId(1)
 USER = "u"
 TTL_S = 1_000
 CAP = 4
+TYPES = ("view", "like")
 TIMES = st.lists(st.integers(0, 6), min_size=1, max_size=3)
-STATE = f"crossan:{{{PROJECT}:{USER}}}:seq"
+STATE, OLDER = (f"crossan:{{{PROJECT}:{USER}}}:{name}" for name in ("events", "older"))
 
 
 @dataclass
@@ -62,15 +64,18 @@ class SequenceMachine(RuleBasedStateMachine):
         """A flush and a death fell together: the state may be wrong for as long as it lives."""
         world.redis.flushall()
 
-    def _newest(self) -> list[SequenceEvent]:
-        return sorted(self.truth, key=lambda event: (event.time_us, event.number))[-CAP:]
+    def _history(self) -> list[SequenceEvent]:
+        return sorted(self.truth, key=lambda event: (event.time_us, event.number))
 
     @precondition(lambda self: len(self.writings) < 3)
     @rule(times=TIMES)
     def begin_write(self, times: list[int]) -> None:
         self.numbers += len(times)
         first = self.numbers - len(times) + 1
-        events = [SequenceEvent(first + step, f"i{first + step}", time_us) for step, time_us in enumerate(times)]
+        events = [
+            SequenceEvent(number, f"i{number % 5}", time_us, TYPES[number % 2])
+            for number, time_us in enumerate(times, first)
+        ]
         self.world.writer.mark(PROJECT, [USER])
         self.writings.append(Writing(events))
 
@@ -110,7 +115,7 @@ class SequenceMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(one.seen is None for one in self.readings))
     @rule(data=st.data())
     def read_database(self, data: st.DataObject) -> None:
-        data.draw(st.sampled_from([one for one in self.readings if one.seen is None])).seen = self._newest()
+        data.draw(st.sampled_from([one for one in self.readings if one.seen is None])).seen = self._history()
 
     @precondition(lambda self: any(one.seen is not None for one in self.readings))
     @rule(data=st.data())
@@ -120,7 +125,8 @@ class SequenceMachine(RuleBasedStateMachine):
         self._fill(reading.token, reading.seen or [])
 
     def _fill(self, token: str, events: list[SequenceEvent]) -> None:
-        self.world.loop.run_until_complete(self.world.reader.fill(PROJECT, USER, token=token, events=events))
+        state = SequenceState.of(events[-CAP:], [SeenItem(*key, time) for key, time in older_of(events).items()])
+        self.world.loop.run_until_complete(self.world.reader.fill(PROJECT, USER, token=token, state=state))
 
     @rule(times=TIMES)
     def write_at_once(self, times: list[int]) -> None:
@@ -136,7 +142,7 @@ class SequenceMachine(RuleBasedStateMachine):
         """The same for readers."""
         self.begin_fill()
         reading = self.readings.pop()
-        self._fill(reading.token, self._newest())
+        self._fill(reading.token, self._history())
 
     @precondition(lambda self: self.numbers > 6)
     @rule()
@@ -154,16 +160,42 @@ class SequenceMachine(RuleBasedStateMachine):
             if self.world.redis.pttl(key) <= 2 * MARK_S * 1_000:  # type: ignore[operator]
                 self.world.redis.delete(key)
 
+    @precondition(lambda self: self.numbers > CAP)
+    @rule()
+    def evict_the_older_set(self) -> None:
+        """A cache that is full may drop any one key."""
+        self.world.redis.delete(OLDER)
+
+    @rule()
+    def forget(self) -> None:
+        """A user is erased: before the commit, at it, and after it."""
+        self.world.writer.forget(PROJECT, [USER])
+        self.truth = []
+        self.world.writer.forget(PROJECT, [USER])
+        for reading in self.readings:
+            reading.seen = None
+
     @invariant()
     def a_state_is_true_or_ends_soon(self) -> None:
-        state = self.world.loop.run_until_complete(self.world.reader.read(PROJECT, USER))
+        state = self.world.loop.run_until_complete(self.world.reader.read(PROJECT, USER)).state
         life_ms = int(self.world.redis.pttl(STATE))  # type: ignore[arg-type]
         if state is None:
             return
         assert 0 < life_ms <= TTL_S * 1_000
         in_doubt = self.doubt or any(one.committed and one.unprotected for one in self.writings)
-        if state != [event.item_id for event in self._newest()] and not in_doubt:
+        if not in_doubt and not self._is_true(state):
             assert life_ms <= MARK_S * 1_000
+
+    def _is_true(self, state: SequenceState) -> bool:
+        """The newest events in order, and everything that older ones have made seen, at the time of the last one."""
+        history = self._history()
+        kept = {(item.item_id, item.type): item.time_us for item in state.older}
+        return state.events == history[-CAP:] and kept == older_of(history)
+
+
+def older_of(history: list[SequenceEvent]) -> dict[tuple[str, str], int]:
+    """Items and types of the events before the newest, with the time of the last such event."""
+    return {(event.item_id, event.type): event.time_us for event in history[:-CAP]}
 
 
 def test_random_interleavings(redis_url: str) -> None:

@@ -1,0 +1,104 @@
+"""Reads requests of `/recommend`: query parameters and bodies, checked only as far as they are there."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from app.core.errors import InvalidRequest
+from app.recommendations.requests import MAX_BATCH, RecommendRequest
+
+LISTS = frozenset({"categories", "include", "exclude", "exclude_seen_types"})
+COUNTED = frozenset({"category_caps", "pinned"})
+"""Parameters like `pinned=i7:1`."""
+NOT_IN_A_QUERY = frozenset({"user_id", "session", "session_id"})
+
+
+def request_of_query(user_id: str, parameters: Iterable[tuple[str, str]]) -> RecommendRequest:
+    """The request of a GET; raises RequestValidationError that names the parameter."""
+    fields: dict[str, Any] = {}
+    for name, value in parameters:
+        if name in LISTS:
+            fields.setdefault(name, []).append(value)
+        elif name in COUNTED:
+            key, _, count = value.rpartition(":")
+            fields.setdefault(name, {})[key] = count
+        elif name in NOT_IN_A_QUERY:
+            raise InvalidRequest.of(name, "is not a parameter of this route")
+        else:
+            fields[name] = value
+    return _checked({**fields, "user_id": user_id}, "query")
+
+
+def requests_of_body(body: bytes) -> tuple[list[Any], bool]:
+    """The requests of a POST, not checked yet, and whether they came as a batch."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest.of("body", f"is not JSON: {error}") from error
+    if isinstance(parsed, dict) and "requests" not in parsed:
+        return [parsed], False
+    requests = parsed["requests"] if isinstance(parsed, dict) else parsed
+    if not isinstance(requests, list) or not requests:
+        raise InvalidRequest.of("requests", "must be one request or a list of at least one")
+    if len(requests) > MAX_BATCH:
+        raise InvalidRequest.of("requests", f"{len(requests):,} requests, the limit is {MAX_BATCH}", limit=MAX_BATCH)
+    return requests, True
+
+
+def request_of_json(raw: Any) -> RecommendRequest:
+    """One request of a POST; raises RequestValidationError that names the field."""
+    return _checked(raw, "body")
+
+
+def _checked(raw: Any, place: str) -> RecommendRequest:
+    try:
+        return RecommendRequest.model_validate(raw)
+    except ValidationError as error:
+        errors = [{**one, "loc": (place, *one["loc"])} for one in error.errors(include_url=False)]
+        raise RequestValidationError(errors) from error
+
+
+def parameters() -> list[dict[str, Any]]:
+    """The query parameters for the OpenAPI document, made from the model."""
+    fields = _schema()["properties"]
+    return [_parameter(name, schema) for name, schema in fields.items() if name not in NOT_IN_A_QUERY]
+
+
+def _parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    description = RecommendRequest.model_fields[name].description or ""
+    if name in COUNTED:
+        what = "item:rank" if name == "pinned" else "category:most"
+        description += f" Each as `{what}`."
+        schema = {"type": "array", "items": {"type": "string", "pattern": r"^.+:[0-9]{1,4}$"}}
+    elif "anyOf" in schema:
+        (schema,) = (one for one in schema["anyOf"] if one.get("type") != "null")
+    shown = {key: value for key, value in schema.items() if key not in ("description", "title")}
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": shown}
+
+
+def body() -> dict[str, Any]:
+    """The request body for the OpenAPI document."""
+    one = _schema()
+    many = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_BATCH}
+    wrapped = {"type": "object", "properties": {"requests": many}, "required": ["requests"]}
+    return {"required": True, "content": {"application/json": {"schema": {"anyOf": [one, many, wrapped]}}}}
+
+
+def _schema() -> dict[str, Any]:
+    """Of a request, without references."""
+    schema = RecommendRequest.model_json_schema()
+    inlined: dict[str, Any] = _inlined(schema, schema.pop("$defs"))
+    return inlined
+
+
+def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(one, definitions) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inlined(definitions[node["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(value, definitions) for key, value in node.items()}

@@ -1,0 +1,50 @@
+"""Team-draft interleaving: two rankings share one list, and what is chosen from it says which is better."""
+
+import hashlib
+from collections.abc import Container, Sequence
+
+Drafted = tuple[int, int | None]
+"""A row, and the team that it counts for: 0 for the first ranking, 1 for the second, None for neither."""
+
+
+def team_draft(a: Sequence[int], b: Sequence[int], *, limit: int, seed: int) -> list[Drafted]:
+    """Let two rankings draft in turns (Radlinski, Kurup and Joachims 2008, algorithm 2).
+
+    In every round a coin says who goes first; each adds the best of its ranking that is not in the list yet. Once a
+    ranking is used up, the rest of the other fills the list and counts for neither, as nobody has a choice any more.
+
+    Args:
+        a: rows of the first ranking, best first, each once.
+        b: rows of the second.
+        limit: the most rows to return.
+        seed: of the coins, below 2^128: the recommendation id as a number.
+
+    Returns:
+        Rows with their teams, best first.
+    """
+    drafted: dict[int, int | None] = {}
+    rankings, heads = (a, b), [0, 0]
+    coins = _coins(limit, seed)
+    for pick in range(limit):
+        heads = [_skip(ranking, head, drafted) for ranking, head in zip(rankings, heads, strict=True)]
+        if heads[0] == len(a) or heads[1] == len(b):
+            for row in [*a[heads[0] :], *b[heads[1] :]]:
+                drafted.setdefault(row, None)
+            break
+        team = coins[pick // 2] ^ pick % 2
+        drafted[rankings[team][heads[team]]] = team
+    return list(drafted.items())[:limit]
+
+
+def _skip(ranking: Sequence[int], head: int, taken: Container[int]) -> int:
+    """The first place from `head` on whose row nobody has."""
+    while head < len(ranking) and ranking[head] in taken:
+        head += 1
+    return head
+
+
+def _coins(limit: int, seed: int) -> list[int]:
+    """As many fair coins as a list of `limit` rows has rounds, 0 or 1, by SHAKE128 of the seed."""
+    rounds = (limit + 1) // 2
+    stream = hashlib.shake_128(b"team draft" + seed.to_bytes(16, "big")).digest((rounds + 7) // 8)
+    return [stream[place // 8] >> place % 8 & 1 for place in range(rounds)]

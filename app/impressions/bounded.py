@@ -1,0 +1,61 @@
+"""A bounded memory of answers."""
+
+from collections.abc import Iterable
+from itertools import islice
+from uuid import UUID
+
+from app.impressions.record import AnswerRecord
+
+
+class BoundedAnswers:
+    """Answers in the order of their arrival, bounded by the items they hold: an answer may have one or a thousand.
+
+    Args:
+        limit: the most answers and items together.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._answers: dict[UUID, AnswerRecord] = {}
+        self._weight = 0
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get(self, answer_id: UUID) -> AnswerRecord | None:
+        """The answer, if it is still here."""
+        return self._answers.get(answer_id)
+
+    def add(self, answer: AnswerRecord) -> int:
+        """Add as the newest; how many of the oldest had to go."""
+        if answer.id in self._answers:
+            self._remove(answer.id)
+        self._answers[answer.id] = answer
+        self._weight += _weight(answer)
+        dropped = 0
+        while self._weight > self._limit:
+            self._remove(next(iter(self._answers)))
+            dropped += 1
+        return dropped
+
+    def oldest(self, count: int) -> list[AnswerRecord]:
+        """Up to `count` answers, oldest first; they stay."""
+        return list(islice(self._answers.values(), count))
+
+    def discard(self, answers: Iterable[AnswerRecord]) -> None:
+        """Remove those that are still here."""
+        for answer in answers:
+            if answer.id in self._answers:
+                self._remove(answer.id)
+
+    def drop_before(self, at: float) -> None:
+        """Remove, from the oldest on, the answers that were given before that moment (seconds since 1970)."""
+        while self._answers and (oldest := next(iter(self._answers.values()))).at < at:
+            self._remove(oldest.id)
+
+    def _remove(self, answer_id: UUID) -> None:
+        self._weight -= _weight(self._answers.pop(answer_id))
+
+
+def _weight(answer: AnswerRecord) -> int:
+    return 1 + len(answer.items)

@@ -1,0 +1,179 @@
+"""Candidates of a list in their order: by the scores of a version, or the trending and the latest items."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.recommendations.options import RankingOptions
+from app.recommendations.view import Fallback, View
+
+Rows = NDArray[np.intp]
+Merit = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+FRESH_CANDIDATES = 1_000
+"""Of so many of a fallback's candidates at least the newest come forward when freshness counts."""
+
+
+def top_rows(merit: Merit, k: int, *, ties: NDArray[np.int64]) -> Rows:
+    """The k rows of highest merit, best first; among equals the one of the lower tie comes first.
+
+    Args:
+        merit: of every row [n]; -inf for those that are no candidates.
+        k: rows wanted, at least 1; fewer come back when there are fewer candidates.
+        ties: all different [n].
+    """
+    candidates = np.flatnonzero(merit > -np.inf)
+    if k < len(candidates):
+        # Without those that are none: numpy's partition takes ten times as long where most values are equal.
+        found = merit[candidates]
+        # Every row that ties with the k-th stays, so that the lower ties among them win.
+        candidates = candidates[found >= np.partition(found, -k)[-k]]
+    best: Rows = candidates[np.lexsort((ties[candidates], -merit[candidates]))][:k]
+    return best
+
+
+def boosted(merit: Merit, published: NDArray[np.float64], options: RankingOptions, *, now: float) -> Merit:
+    """Merits [c] plus the gain of fresh items: weight · σ · 2^(-age / half-life), σ the deviation of the merits."""
+    if not len(merit):
+        return merit
+    ages = np.maximum(now - published, 0.0)
+    gain: Merit = options.freshness_weight * float(np.std(merit)) * np.exp2(-ages / options.freshness_half_life_s)
+    return merit + gain
+
+
+class Candidates(Protocol):
+    """Gives the best of those that are allowed."""
+
+    def best(self, allowed: Mask, count: int) -> tuple[Rows, Merit]:
+        """The best rows among the allowed [n], at most `count`, best first, and their merits."""
+
+
+class PersonalCandidates:
+    """Every item with a vector, by inner product with the user's, and by freshness if that counts.
+
+    Args:
+        view: with a version.
+        user: vector [d].
+        allowed: rows that may stand in the list [n].
+        options: freshness.
+        now: seconds since 1970.
+    """
+
+    def __init__(
+        self, view: View, user: NDArray[np.float32], allowed: Mask, options: RankingOptions, *, now: float
+    ) -> None:
+        assert view.version is not None
+        self._ties = view.catalogue.pks
+        self._present = view.version.vectors.present
+        self._scores: NDArray[np.float32] = view.version.vectors.values @ user
+        self._merit: Merit = self._scores
+        if options.freshness_weight:
+            self._merit = np.full(len(self._scores), -np.inf)
+            published = view.catalogue.published[allowed]
+            self._merit[allowed] = boosted(self._scores[allowed].astype(np.float64), published, options, now=now)
+
+    def best(self, allowed: Mask, count: int) -> tuple[Rows, Merit]:
+        """The best rows among the allowed [n], at most `count`, best first, and their merits."""
+        merit = np.where(allowed, self._merit, self._merit.dtype.type(-np.inf))
+        rows = top_rows(merit, count, ties=self._ties)
+        return rows, merit[rows]
+
+    def scores_of(self, rows: Sequence[int]) -> list[float | None]:
+        """Inner products of these rows; None for a pinned one without a vector."""
+        scores = zip(self._scores[rows].tolist(), self._present[rows].tolist(), strict=True)
+        return [score if is_present else None for score, is_present in scores]
+
+
+class FallbackCandidates:
+    """Trending items, then the latest, then all others from the newest on; merits are places, counted down from 0.
+
+    Attributes:
+        name: what leads the list.
+        consulted: rows that were considered, in their order before freshness and rotation.
+    """
+
+    def __init__(self, view: View, allowed: Mask, options: RankingOptions, *, now: float) -> None:
+        self._view = view
+        self._options = options
+        self._now = now
+        self._trending = np.asarray(view.trending, np.intp)
+        self._latest = np.asarray(view.latest, np.intp)
+        self.name: Fallback = "trending" if allowed[self._trending].any() else "latest"
+        self.consulted: list[int] = []
+
+    def best(self, allowed: Mask, count: int) -> tuple[Rows, Merit]:
+        """The best rows among the allowed [n], at most `count`, best first, and their merits."""
+        is_fresh_first = self._options.freshness_weight > 0
+        rows = self._first(allowed, max(count, FRESH_CANDIDATES) if is_fresh_first else count)
+        self.consulted.extend(rows.tolist())
+        merit: Merit = -np.arange(len(rows), dtype=np.float64)
+        if is_fresh_first:
+            merit = boosted(merit, self._view.catalogue.published[rows], self._options, now=self._now)
+            order = np.argsort(-merit, kind="stable")
+            rows, merit = rows[order], merit[order]
+        return rows[:count], merit[:count]
+
+    def _first(self, allowed: Mask, count: int) -> Rows:
+        trending = self._trending[allowed[self._trending]]
+        if len(trending) >= count:
+            return trending[:count]
+        rest = allowed.copy()
+        rest[trending] = False
+        latest = self._latest[rest[self._latest]]
+        rest[latest] = False
+        found = [trending, latest]
+        if len(trending) + len(latest) < count:
+            newest = self._view.catalogue.by_recency()
+            found.append(newest[rest[newest]])
+        return np.concatenate(found)[:count]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Candidates in their order.
+
+    Attributes:
+        rows: of the catalogue [c].
+        merit: of each [c].
+        tier: 0 for those that were not shown lately, from 1 on for the others, the longest ago first [c].
+    """
+
+    rows: Rows
+    merit: Merit
+    tier: NDArray[np.intp]
+
+
+def pool_of(source: Candidates, allowed: Mask, count: int, *, rotated: Mapping[int, float]) -> Pool:
+    """The best of the allowed rows, those shown lately (row to seconds since 1970) after all others.
+
+    Args:
+        source: gives rows by merit.
+        allowed: rows that may stand in the list [n].
+        count: most rows wanted.
+        rotated: rows that were shown lately.
+    """
+    sunk = [row for row in rotated if allowed[row]]
+    if not sunk:
+        rows, merit = source.best(allowed, count)
+        return Pool(rows, merit, np.zeros(len(rows), np.intp))
+    fresh, old = allowed.copy(), np.zeros(len(allowed), bool)
+    fresh[sunk], old[sunk] = False, True
+    rows, merit = source.best(fresh, count)
+    if len(rows) == count:
+        return Pool(rows, merit, np.zeros(len(rows), np.intp))
+    old_rows, old_merit, tier = _by_age(*source.best(old, len(sunk)), rotated)
+    return Pool(
+        np.concatenate([rows, old_rows])[:count],
+        np.concatenate([merit, old_merit])[:count],
+        np.concatenate([np.zeros(len(rows), np.intp), tier])[:count],
+    )
+
+
+def _by_age(rows: Rows, merit: Merit, rotated: Mapping[int, float]) -> tuple[Rows, Merit, NDArray[np.intp]]:
+    times = np.array([rotated[row] for row in rows.tolist()])
+    _, tier = np.unique(times, return_inverse=True)
+    order = np.argsort(tier, kind="stable")
+    return rows[order], merit[order], tier[order].astype(np.intp) + 1

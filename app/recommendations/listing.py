@@ -1,0 +1,98 @@
+"""Makes the list of a plan: one ranking, or two that are interleaved."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from app.experiments.interleaving import team_draft
+from app.recommendations.eligibility import pinned_rows
+from app.recommendations.options import RankingOptions
+from app.recommendations.planning import Plan, Side, view_of
+from app.recommendations.ranking import rank
+from app.recommendations.served import ServedVersion
+from app.recommendations.state import ProjectState
+from app.recommendations.view import PINNED, Page, Ranked
+from app.stores.sequence_state import SequenceState
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a list is made of besides the plan: the past, the time, the seed, what was shown lately, and the page."""
+
+    history: SequenceState
+    now: float
+    seed: int
+    rotated: Mapping[str, float]
+    page: Page
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page, and the version that ranked it (of an interleaving the first one)."""
+
+    ranked: Ranked
+    version: ServedVersion | None
+
+
+def make_list(state: ProjectState, plan: Plan, task: Task) -> Listing:
+    """The page of a plan."""
+    return _interleaved(state, plan, task) if plan.rivals else _ranked(state, plan.side, task)
+
+
+def _ranked(state: ProjectState, side: Side, task: Task) -> Listing:
+    view, version = view_of(state, side.version)
+    ranked = rank(
+        view,
+        task.history,
+        side.options,
+        now=task.now,
+        seed=task.seed,
+        rotated=task.rotated if side.options.rotation_s else {},
+        page=task.page,
+    )
+    return Listing(ranked, version)
+
+
+def _interleaved(state: ProjectState, plan: Plan, task: Task) -> Listing:
+    """Two rankings draft in turns (nothing is explored) for the places that the request itself has not pinned."""
+    first, second = (_ranked(state, replace(side, options=_rival(side.options, plan)), task) for side in plan.rivals)
+    rankings = (first.ranked, second.ranked)
+    view, version = view_of(state, plan.rivals[0].version)
+    pins = pinned_rows(view, plan.options, now=task.now, page=task.page)
+    due = [pin for pin in pins if pin[0] <= task.page.offset + plan.options.limit]
+    drafted = team_draft(*(one.rows for one in rankings), limit=plan.options.limit - len(due), seed=task.seed)
+    entries = [_entry(row, team, rankings, plan) for row, team in drafted]
+    for rank_, row in due:
+        entries.insert(max(rank_ - task.page.offset - 1, 0), (row, None, PINNED))
+    union = {*first.ranked.rows, *second.ranked.rows}
+    fallback = None if any(one.fallback is None for one in rankings) else first.ranked.fallback
+    ranked = Ranked(
+        rows=[row for row, _, _ in entries],
+        scores=[score for _, score, _ in entries],
+        propensities=[1.0] * len(entries),
+        sources=[source for _, _, source in entries],
+        fallback=fallback,
+        pool=[*dict.fromkeys([*first.ranked.pool, *second.ranked.pool])] if fallback else [],
+        more=any(one.more for one in rankings) or len(union) > len(drafted) or len(due) < len(pins),
+    )
+    return Listing(ranked, version)
+
+
+def _rival(options: RankingOptions, plan: Plan) -> RankingOptions:
+    """The options of one of two rankings that share a list: what the request pins has its places already."""
+    pinned = plan.options.pinned
+    return options.model_copy(
+        update={
+            "explore": 0.0,
+            "limit": plan.options.limit,
+            "pinned": {} if pinned else options.pinned,
+            "exclude": (*options.exclude, *pinned),
+        }
+    )
+
+
+def _entry(row: int, team: int | None, rankings: Sequence[Ranked], plan: Plan) -> tuple[int, float | None, str]:
+    """A drafted row with its score and source; one that counts for neither names no arm."""
+    having = rankings[team] if team is not None else next(one for one in rankings if row in one.rows)
+    place = list(having.rows).index(row)
+    name = plan.rivals[team].name if team is not None else None
+    return row, having.scores[place], name or having.sources[place]

@@ -1,0 +1,26 @@
+"""Whose past an answer is made from: a user's, or that of a session without one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.stores.sequence_state import SequenceState
+
+
+@dataclass(frozen=True)
+class Past:
+    """Whose past, and what it is.
+
+    Attributes:
+        user_id: None for a session.
+        key: the name that shown items are remembered under, None where nothing can be.
+        state: events.
+        session: the events of a session as they came, None for a user.
+        shown: what was shown lately, with seconds since 1970.
+    """
+
+    user_id: str | None
+    key: str | None
+    state: SequenceState
+    session: list[dict[str, Any]] | None
+    shown: Mapping[str, float]

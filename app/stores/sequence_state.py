@@ -1,0 +1,110 @@
+"""What is known of a user's past: the newest events in order, and items that older events have made seen."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+NUMBER_BYTES = 8
+TIME_BYTES = 8
+HEAD_BYTES = NUMBER_BYTES + TIME_BYTES
+SEPARATOR = b"\x00"
+"""Between type and item id; neither may contain it."""
+DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True)
+class SequenceEvent:
+    """One event as a state keeps it."""
+
+    number: int
+    item_id: str
+    time_us: int
+    type: str
+
+    @property
+    def member(self) -> bytes:
+        """Sorts, among equal times, as the event numbers do; behind number and time stands `SeenItem.member`."""
+        head = self.number.to_bytes(NUMBER_BYTES, "big") + self.time_us.to_bytes(TIME_BYTES, "big", signed=True)
+        return head + self.type.encode() + SEPARATOR + self.item_id.encode()
+
+    @classmethod
+    def of(cls, member: bytes) -> "SequenceEvent":
+        """The event again."""
+        kind, _, item_id = member[HEAD_BYTES:].partition(SEPARATOR)
+        number = int.from_bytes(member[:NUMBER_BYTES], "big")
+        return cls(number, item_id.decode(), _time_us(member), kind.decode())
+
+
+@dataclass(frozen=True)
+class SeenItem:
+    """An item that events older than the sequence have made seen: by what type, and when last."""
+
+    item_id: str
+    type: str
+    time_us: int
+
+    @property
+    def member(self) -> bytes:
+        """Type and item; the time is its score."""
+        return self.type.encode() + SEPARATOR + self.item_id.encode()
+
+    @classmethod
+    def of(cls, member: bytes, time_us: float) -> "SeenItem":
+        """The entry again."""
+        kind, _, item_id = member.partition(SEPARATOR)
+        return cls(item_id.decode(), kind.decode(), int(time_us))
+
+
+@dataclass(frozen=True)
+class SequenceState:
+    """A user's past; what a ranking does not need of it is never unpacked.
+
+    Attributes:
+        members: the newest events as `SequenceEvent.member`, oldest first.
+        older: what older events have made seen.
+    """
+
+    members: Sequence[bytes] = field(default_factory=list)
+    older: Sequence[SeenItem] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, events: Iterable[SequenceEvent], older: Iterable[SeenItem] = ()) -> "SequenceState":
+        """The state of these events, oldest first."""
+        return cls([event.member for event in events], list(older))
+
+    @cached_property
+    def item_ids(self) -> list[str]:
+        """Items of the newest events, oldest first; an item comes as often as its events do."""
+        return [member[HEAD_BYTES:].partition(SEPARATOR)[2].decode() for member in self.members]
+
+    @property
+    def events(self) -> list[SequenceEvent]:
+        """The newest events, oldest first."""
+        return [SequenceEvent.of(member) for member in self.members]
+
+    def seen(self, *, types: Collection[str] | None, since_us: int | None) -> list[str]:
+        """Items of the events of these types (None: all) at or after the time (None: ever); some may come twice."""
+        if types is None and since_us is None:
+            return self.item_ids + [item.item_id for item in self.older]
+        happened: list[SequenceEvent | SeenItem] = [*self.events, *self.older]
+        return [
+            event.item_id
+            for event in happened
+            if (types is None or event.type in types) and (since_us is None or event.time_us >= since_us)
+        ]
+
+    @property
+    def through(self) -> int:
+        """The highest number among the newest events, 0 without any."""
+        return int.from_bytes(max((member[:NUMBER_BYTES] for member in self.members), default=b""), "big")
+
+    @property
+    def digest(self) -> bytes:
+        """BLAKE2b (16 bytes) of the numbers of the newest events, each 8 bytes big-endian, in their order."""
+        numbers = b"".join([member[:NUMBER_BYTES] for member in self.members])
+        return hashlib.blake2b(numbers, digest_size=DIGEST_BYTES).digest()
+
+
+def _time_us(member: bytes) -> int:
+    return int.from_bytes(member[NUMBER_BYTES:HEAD_BYTES], "big", signed=True)
