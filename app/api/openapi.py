@@ -1,6 +1,7 @@
 """The OpenAPI document: FastAPI's, below `/v1`, with the problems, keys, scopes and examples of every operation."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -72,12 +73,22 @@ _KINDS = {
     410: "not-replayable",
     412: "precondition-failed",
     413: "payload-too-large",
-    415: "unsupported-media-type",
+    415: "unsupported-content-type",
     422: "invalid-request",
     429: "rate-limited",
     503: "dependency-unavailable",
     504: "answer-timed-out",
 }
+
+
+_OF_PATHS: Mapping[str, Sequence[int]] = {
+    "/health/ready": (503,),
+    "/metrics": (401, 403, 429, 503),
+    "/similar.*": (504,),
+    ".*/replay": (410,),
+    ".*:batch": (415,),
+}
+"""What besides may come of some paths."""
 
 
 def install(app: FastAPI) -> None:
@@ -156,20 +167,13 @@ def _statuses(operation: Mapping[str, Any], path: str, scope: str | None, *, is_
     body = operation.get("requestBody", {}).get("content", {})
     if scope is not None:
         yield from (401, 403, 422, 429, 503)
-    if path == "/health/ready":
-        yield 503
-    if path.startswith("/similar"):
-        yield 504
-    if path == "/metrics":
-        yield from (401, 403, 429, 503)
+    yield from next((extra for pattern, extra in _OF_PATHS.items() if re.fullmatch(pattern, path)), ())
     if "{" in path or body or names & {"scenario", "versions"}:
         yield 404
     if body:
         yield from (400, 413)
     if is_write:
         yield 409
-    if path.endswith("/replay"):
-        yield 410
     if "if-match" in names:
         yield 412
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from app.api.errors import slug_of
+from app.core import errors, http_errors
 from app.core.errors import CrossanError
 
 _BY_STATUS_ALONE = {
@@ -14,6 +15,8 @@ _BY_STATUS_ALONE = {
     HTTPStatus.METHOD_NOT_ALLOWED: "The address does not take this method. `Allow` says which it takes.",
 }
 """Raised by the framework, not by a class of ours."""
+MODULES_OF_ERRORS = (errors, http_errors)
+"""Importing them is what makes their classes known."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import structlog
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
-from app.core.errors import RateLimited
+from app.core.http_errors import RateLimited
 from app.projects.service import Principal
 from app.telemetry.metrics import RATE_LEASES, RATE_LIMITED
 

@@ -157,8 +157,10 @@ class ModalityNotRead(NotFound):
 
 
 class AnswerTimedOut(CrossanError):
-    """What the answer needs was not there in time: the workers are busy, or none runs, or the vectors of a modality are
-    being computed for the first time. Nothing of the request is kept; send it again after `Retry-After` seconds.
+    """What the answer needs was not there in time.
+
+    The workers are busy, or none runs, or the vectors of a modality are being computed for the first time. Nothing of
+    the request is kept; send it again after `Retry-After` seconds.
     """
 
     status = HTTPStatus.GATEWAY_TIMEOUT
@@ -188,8 +190,9 @@ class TransferNotFound(NotFound):
 
 
 class TransferFileNotFound(NotFound):
-    """There is no such file: an export has files once it has ended, and a path of an import leads below the project's
-    own folder of the blob store.
+    """There is no such file.
+
+    An export has files once it has ended; a path of an import leads below the project's own folder of the blob store.
     """
 
     slug = "transfer-file-not-found"
@@ -268,7 +271,7 @@ class JobNotFound(NotFound):
 
 
 class TooManyStreams(CrossanError):
-    """This process serves as many event streams as it may. Try again after `Retry-After` seconds, or ask for the job."""
+    """This process serves as many event streams as it may. Try again after `Retry-After` seconds, or read the job."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "too-many-streams"
@@ -288,8 +291,9 @@ class ExperimentNotFound(NotFound):
 
 
 class ExperimentConflict(CrossanError):
-    """Another experiment has this name, or the experiment is not in a state for this: only drafts start, only running
-    ones stop, only those that do not run are deleted; the detail says which.
+    """Another experiment has this name, or the experiment is not in a state for this.
+
+    Only drafts start, only running ones stop, only those that do not run are deleted; the detail says which.
     """
 
     status = HTTPStatus.CONFLICT
@@ -341,71 +345,11 @@ class ModalityUnknown(NotFound):
         super().__init__(f"No encoder is configured for '{modality}'; configured are: {', '.join(known)}.")
 
 
-class PreconditionFailed(CrossanError):
-    """The thing is not as `If-Match` or `If-None-Match` demands. Read it again, and decide with its new `ETag`."""
-
-    status = HTTPStatus.PRECONDITION_FAILED
-    slug = "precondition-failed"
-
-
-class RateLimited(CrossanError):
-    """The key has used up its rate. Wait for `Retry-After` seconds, and spread requests or ask for a higher rate."""
-
-    status = HTTPStatus.TOO_MANY_REQUESTS
-    slug = "rate-limited"
-
-    def __init__(self, *, retry_after_s: int, rate_per_s: float, burst: int) -> None:
-        super().__init__(
-            f"This key may send {rate_per_s:g} requests a second, {burst} at once; try again in {retry_after_s} s.",
-            retry_after_s=retry_after_s,
-        )
-        self.headers = {
-            "Retry-After": str(retry_after_s),
-            "RateLimit-Policy": f'"key";q={burst};w={max(1, round(burst / rate_per_s))}',
-            "RateLimit": f'"key";r=0;t={retry_after_s}',
-        }
-
-
-class IdempotencyMismatch(InvalidRequest):
-    """The `Idempotency-Key` was used for another request (method, path or body). Use a new key for a new request."""
-
-    slug = "idempotency-mismatch"
-
-
-class IdempotencyConflict(CrossanError):
-    """The first request with this `Idempotency-Key` still runs. Send it again after `Retry-After` seconds."""
-
-    status = HTTPStatus.CONFLICT
-    slug = "idempotency-conflict"
-
-    def __init__(self, *, retry_after_s: int) -> None:
-        super().__init__("The first request with this Idempotency-Key is still running.", retry_after_s=retry_after_s)
-        self.headers = {"Retry-After": str(retry_after_s)}
-
-
-class IdempotencyAnswerGone(CrossanError):
-    """The first request with this `Idempotency-Key` took effect, and its answer is not kept: it held a secret, was very
-    large, or the process died before it was written down. Nothing was done again; read what the request has made.
-    """
-
-    status = HTTPStatus.CONFLICT
-    slug = "idempotency-answer-gone"
-
-    def __init__(self) -> None:
-        super().__init__("The first request with this Idempotency-Key took effect; its answer is not kept.")
-
-
 class DependencyUnavailable(CrossanError):
     """The database or the cache does not answer."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "dependency-unavailable"
-
-
-class NotReady(DependencyUnavailable):
-    """The process has not loaded everything yet, or is about to end. Send requests to another one, or try again."""
-
-    slug = "not-ready"
 
 
 class NotConfigured(CrossanError):

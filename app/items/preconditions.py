@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from app.core.errors import PreconditionFailed
+from app.core.http_errors import PreconditionFailed
 from app.items.schemas import ItemRead
 
 ANY = "*"

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.errors import IdempotencyAnswerGone, IdempotencyConflict, IdempotencyMismatch
+from app.core.http_errors import IdempotencyAnswerGone, IdempotencyConflict, IdempotencyMismatch
 from app.db.repository import Repository
 from app.db.session import Transaction
 from app.db.tables import IdempotentRequestRow as Row

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy import text
 
 from app.api.deps import EdgeDep
-from app.core.errors import NotReady
+from app.core.http_errors import NotReady
 
 router = APIRouter(prefix="/health", tags=["health"])
 

@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app.api.rate_limit import Rate, RateLimiter
 from app.core.config import Settings
-from app.core.errors import RateLimited
+from app.core.http_errors import RateLimited
 from app.core.types import ProjectId, Scope
 from app.projects.service import Principal
 from tests.app.api.test_problems import problem_of

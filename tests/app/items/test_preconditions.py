@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.api.etag import is_unchanged, strong_tags
-from app.core.errors import PreconditionFailed
+from app.core.http_errors import PreconditionFailed
 from app.items.preconditions import Precondition, revision_of
 from tests.app.api.test_problems import problem_of
 from tests.fixtures.service import Service
