@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
@@ -83,13 +83,15 @@ class AsyncClient:
             raise ApiError.of(response)
         return cast(Answer, response.json() if response.content else None)
 
-    async def recommend(self, user_id: str, **options: Any) -> types.Recommendation:
+    async def recommend(self, user_id: str, **options: Unpack[types.RecommendOptions]) -> types.Recommendation:
         """What a user would want next; the options are the query parameters of `/recommend/{user_id}`."""
         return await self.send(calls.recommend(user_id, options))
 
-    async def recommend_session(self, session: Sequence[Any], **options: Any) -> types.Recommendation:
+    async def recommend_session(
+        self, session: Sequence[str | Mapping[str, Any]], **options: Unpack[types.RecommendOptions]
+    ) -> types.Recommendation:
         """The same from item ids or events alone, oldest first."""
-        return await self.send(calls.recommend_one({"session": list(session), **options}))  # type: ignore[typeddict-item]
+        return await self.send(calls.recommend_one({"session": list(session), **options}))
 
     async def recommend_many(self, requests: Sequence[types.RecommendationRequest]) -> list[types.RecommendationResult]:
         """Up to 256 answers at once, in order."""
@@ -99,27 +101,29 @@ class AsyncClient:
         """More of a list that was shown."""
         return await self.send(calls.next_page(recommendation_id, limit))
 
-    async def similar(self, item_id: str, **options: Any) -> types.Recommendation:
+    async def similar(self, item_id: str, **options: Unpack[types.SimilarOptions]) -> types.SimilarItems:
         """What resembles an item, by all of it or by one modality (`by="image"`)."""
         return await self.send(calls.similar(item_id, options))
 
-    async def similar_to_text(self, text: str, **options: Any) -> types.Recommendation:
+    async def similar_to_text(self, text: str, **options: Unpack[types.UploadOptions]) -> types.SimilarItems:
         """What resembles a text, for a user if `user_id` is given."""
         return await self.send(calls.similar_to_text(text, options))
 
-    async def similar_to_file(self, file: Path | bytes, modality: str, **options: Any) -> types.Recommendation:
+    async def similar_to_file(
+        self, file: Path | bytes, modality: str, **options: Unpack[types.UploadOptions]
+    ) -> types.SimilarItems:
         """What looks or sounds like a file."""
         return await self.send(calls.similar_to_file(file, modality, options))
 
-    async def popular(self, **options: Any) -> types.Recommendation:
+    async def popular(self, **options: Unpack[types.ListOptions]) -> types.ListedItems:
         """What has most events in a window."""
         return await self.send(calls.listed("popular", options))
 
-    async def trending(self, **options: Any) -> types.Recommendation:
+    async def trending(self, **options: Unpack[types.ListOptions]) -> types.ListedItems:
         """What is coming up."""
         return await self.send(calls.listed("trending", options))
 
-    async def latest(self, **options: Any) -> types.Recommendation:
+    async def latest(self, **options: Unpack[types.ListOptions]) -> types.ListedItems:
         """What is new."""
         return await self.send(calls.listed("latest", options))
 

@@ -15,12 +15,14 @@ from crossan.client.types import (
     EventReport,
     Item,
     ItemBatchReport,
+    ListedItems,
     Listing,
     ModelList,
     ModelVersion,
     Recommendation,
     RecommendationRequest,
     RecommendationResult,
+    SimilarItems,
     Training,
     User,
 )
@@ -66,6 +68,9 @@ class Call(Generic[Answer]):
 
 
 def _parameter(value: Any) -> Any:
+    """As the address takes it: lists by repetition, maps as `name:number`."""
+    if isinstance(value, Mapping):
+        return [f"{name}:{number}" for name, number in value.items()]
     return str(value).lower() if isinstance(value, bool) else value
 
 
@@ -78,7 +83,7 @@ def recommend(user_id: str, options: Options) -> Call[Recommendation]:
     return Call("GET", _at("recommend", user_id), params=options)
 
 
-def recommend_one(request: RecommendationRequest) -> Call[Recommendation]:
+def recommend_one(request: Mapping[str, Any]) -> Call[Recommendation]:
     """The same for a session, or with options that do not fit into an address."""
     return Call("POST", _at("recommend"), json=request).once()
 
@@ -93,23 +98,23 @@ def next_page(recommendation_id: str, limit: int | None) -> Call[Recommendation]
     return Call("GET", _at("recommend", "next", recommendation_id), params={"limit": limit})
 
 
-def similar(item_id: str, options: Options) -> Call[Recommendation]:
+def similar(item_id: str, options: Options) -> Call[SimilarItems]:
     """What resembles an item."""
     return Call("GET", _at("similar", item_id), params=options)
 
 
-def similar_to_text(text: str, options: Options) -> Call[Recommendation]:
+def similar_to_text(text: str, options: Options) -> Call[SimilarItems]:
     """What resembles a text."""
     return Call("POST", _at("similar"), params=options, json={"text": text})
 
 
-def similar_to_file(file: Path | bytes, modality: str, options: Options) -> Call[Recommendation]:
+def similar_to_file(file: Path | bytes, modality: str, options: Options) -> Call[SimilarItems]:
     """What resembles a file."""
     content, headers = _bytes_of(file)
     return Call("POST", _at("similar"), params={"modality": modality, **options}, content=content, headers=headers)
 
 
-def listed(kind: str, options: Options) -> Call[Recommendation]:
+def listed(kind: str, options: Options) -> Call[ListedItems]:
     """What is `popular`, `trending` or `latest`."""
     return Call("GET", _at(kind), params=options)
 

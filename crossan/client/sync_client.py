@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
@@ -83,13 +83,15 @@ class Client:
             raise ApiError.of(response)
         return cast(Answer, response.json() if response.content else None)
 
-    def recommend(self, user_id: str, **options: Any) -> types.Recommendation:
+    def recommend(self, user_id: str, **options: Unpack[types.RecommendOptions]) -> types.Recommendation:
         """What a user would want next; the options are the query parameters of `/recommend/{user_id}`."""
         return self.send(calls.recommend(user_id, options))
 
-    def recommend_session(self, session: Sequence[Any], **options: Any) -> types.Recommendation:
+    def recommend_session(
+        self, session: Sequence[str | Mapping[str, Any]], **options: Unpack[types.RecommendOptions]
+    ) -> types.Recommendation:
         """The same from item ids or events alone, oldest first."""
-        return self.send(calls.recommend_one({"session": list(session), **options}))  # type: ignore[typeddict-item]
+        return self.send(calls.recommend_one({"session": list(session), **options}))
 
     def recommend_many(self, requests: Sequence[types.RecommendationRequest]) -> list[types.RecommendationResult]:
         """Up to 256 answers at once, in order."""
@@ -99,27 +101,29 @@ class Client:
         """More of a list that was shown."""
         return self.send(calls.next_page(recommendation_id, limit))
 
-    def similar(self, item_id: str, **options: Any) -> types.Recommendation:
+    def similar(self, item_id: str, **options: Unpack[types.SimilarOptions]) -> types.SimilarItems:
         """What resembles an item, by all of it or by one modality (`by="image"`)."""
         return self.send(calls.similar(item_id, options))
 
-    def similar_to_text(self, text: str, **options: Any) -> types.Recommendation:
+    def similar_to_text(self, text: str, **options: Unpack[types.UploadOptions]) -> types.SimilarItems:
         """What resembles a text, for a user if `user_id` is given."""
         return self.send(calls.similar_to_text(text, options))
 
-    def similar_to_file(self, file: Path | bytes, modality: str, **options: Any) -> types.Recommendation:
+    def similar_to_file(
+        self, file: Path | bytes, modality: str, **options: Unpack[types.UploadOptions]
+    ) -> types.SimilarItems:
         """What looks or sounds like a file."""
         return self.send(calls.similar_to_file(file, modality, options))
 
-    def popular(self, **options: Any) -> types.Recommendation:
+    def popular(self, **options: Unpack[types.ListOptions]) -> types.ListedItems:
         """What has most events in a window."""
         return self.send(calls.listed("popular", options))
 
-    def trending(self, **options: Any) -> types.Recommendation:
+    def trending(self, **options: Unpack[types.ListOptions]) -> types.ListedItems:
         """What is coming up."""
         return self.send(calls.listed("trending", options))
 
-    def latest(self, **options: Any) -> types.Recommendation:
+    def latest(self, **options: Unpack[types.ListOptions]) -> types.ListedItems:
         """What is new."""
         return self.send(calls.listed("latest", options))
 

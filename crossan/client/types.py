@@ -1,6 +1,6 @@
 """Shapes of what is sent and received; the service's OpenAPI document says the same in full."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NotRequired, TypedDict, TypeVar
 
 Element = TypeVar("Element")
@@ -49,15 +49,16 @@ class ItemWrite(TypedDict, total=False):
 class Media(TypedDict):
     """One medium of an item."""
 
-    content_type: str
-    size_bytes: int
-    sha256: str
+    content_type: str | None
+    size_bytes: int | None
+    sha256: str | None
     source: str
     width: int | None
     height: int | None
     duration_s: float | None
     state: str
     error: str | None
+    fetch: NotRequired[dict[str, Any] | None]
 
 
 class Item(TypedDict):
@@ -82,10 +83,20 @@ AnyEvent = EventWrite | Mapping[str, Any]
 AnyItem = ItemWrite | Mapping[str, Any]
 
 
+class BatchLine(TypedDict):
+    """What became of one line: `created`, `updated`, `accepted`, `duplicate` or `rejected`."""
+
+    line: int
+    status: str
+    id: str | None
+    errors: NotRequired[list[dict[str, Any]]]
+
+
 class ItemBatchReport(TypedDict):
     """What became of the items of a batch, in their order."""
 
-    results: list[dict[str, Any]]
+    summary: dict[str, int]
+    results: list[BatchLine]
 
 
 class RecommendedItem(TypedDict):
@@ -96,7 +107,7 @@ class RecommendedItem(TypedDict):
     score: float | None
     title: str
     shares: dict[str, float] | None
-    why: NotRequired[dict[str, Any]]
+    why: NotRequired[list[dict[str, Any]]]
 
 
 class Recommendation(TypedDict):
@@ -105,27 +116,97 @@ class Recommendation(TypedDict):
     recommendation_id: str
     user_id: str | None
     model_version: str | None
+    scenario: str | None
+    experiment: str | None
+    arm: str | None
     personalised: bool
     fallback: str | None
     items: list[RecommendedItem]
-    next_cursor: NotRequired[str | None]
-    scenario: NotRequired[str | None]
+    next_cursor: str | None
 
 
-class RecommendationRequest(TypedDict, total=False):
-    """One request: for a `user_id`, or for a `session` of item ids or events; the options are those of `recommend`."""
+class SimilarItems(TypedDict):
+    """What resembles an item or an upload, most alike first."""
+
+    recommendation_id: str
+    user_id: str | None
+    item_id: str | None
+    by: str | None
+    model_version: str
+    personalised: bool
+    items: list[RecommendedItem]
+
+
+class ListedItems(TypedDict):
+    """A list that is the same for everybody."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+class RecommendOptions(TypedDict, total=False):
+    """How a list is made; what is left out comes from the scenario, or is the default."""
+
+    scenario: str
+    cursor: str
+    limit: int
+    categories: Sequence[str]
+    filter: str
+    include: Sequence[str]
+    exclude: Sequence[str]
+    exclude_seen: bool
+    exclude_seen_types: Sequence[str]
+    exclude_seen_max_age_s: float
+    diversity: float
+    freshness_weight: float
+    freshness_half_life_s: float
+    category_cap: int
+    category_caps: Mapping[str, int]
+    pinned: Mapping[str, int]
+    why: bool
+    rotation_s: float
+    explore: float
+    explore_pool: int
+
+
+class RecommendationRequest(RecommendOptions, total=False):
+    """One request: for a `user_id`, or for a `session` of item ids or events, oldest first."""
 
     user_id: str
-    session: list[Any]
+    session: Sequence[str | Mapping[str, Any]]
+    session_id: str
+
+
+class SimilarOptions(TypedDict, total=False):
+    """What may be shown beside an item; `by` names one modality."""
+
+    by: str
+    limit: int
+    categories: Sequence[str]
+    filter: str
+    exclude: Sequence[str]
+
+
+class UploadOptions(TypedDict, total=False):
+    """What may be shown beside an upload; `personal` (0 to 1) is the weight of the user's taste."""
+
+    user_id: str
+    personal: float
+    limit: int
+    categories: Sequence[str]
+    filter: str
+    exclude: Sequence[str]
+
+
+class ListOptions(TypedDict, total=False):
+    """What may be in a list; `window_s` and `type` say which events count."""
+
     limit: int
     cursor: str
-    scenario: str
-    categories: list[str]
+    categories: Sequence[str]
     filter: str
-    include: list[str]
-    exclude: list[str]
-    diversity: float
-    why: bool
+    window_s: float
+    type: Sequence[str]
 
 
 class RecommendationResult(TypedDict):
@@ -147,6 +228,9 @@ class User(TypedDict):
 
     user_id: str
     attributes: dict[str, Any]
+    last_event_at: str | None
+    created_at: str | None
+    updated_at: str | None
 
 
 class Training(TypedDict):

@@ -100,9 +100,9 @@ async def test_a_post_with_a_key_of_its_own_is_tried_again_with_the_same_key(clo
 async def test_ids_and_flags_are_written_into_addresses() -> None:
     transport, seen = answering(httpx.Response(200, json={}))
     async with AsyncClient(URL, KEY, transport=transport) as client:
-        await client.recommend("ä/b c", limit=3, exclude_seen=False, scenario=None, categories=["sea", "sky"])
+        await client.recommend("ä/b c", limit=3, exclude_seen=False, categories=["sea", "sky"], pinned={"i": 2})
     assert str(seen[0].url) == (
-        f"{URL}/v1/recommend/%C3%A4%2Fb%20c?limit=3&exclude_seen=false&categories=sea&categories=sky"
+        f"{URL}/v1/recommend/%C3%A4%2Fb%20c?limit=3&exclude_seen=false&categories=sea&categories=sky&pinned=i%3A2"
     )
 
 
