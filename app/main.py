@@ -93,6 +93,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="0.1.0",
         lifespan=lifespan,
         root_path_in_servers=False,
+        docs_url=None,
+        redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
     problems = Problems(settings.public_url)
@@ -128,7 +130,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router)
     app.mount("/ui", StaticFiles(directory=STATIC, html=True), name="ui")
     add_middleware(app, settings, problems)
-    openapi.install(app)
+    openapi.install(app, page=STATIC / "docs.html")
     return app
 
 

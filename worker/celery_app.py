@@ -44,15 +44,16 @@ def configure(settings: Settings) -> None:
         beat_schedule={
             "sweep": _every(settings.sweep_every_s, SWEEP_TASK),
             "schedules": _every(settings.schedules_every_s, SCHEDULES_TASK),
-            "retain": _every(settings.retain_every_s, RETAIN_TASK),
+            # Goes through files and millions of rows: it must not hold up what revives dead work.
+            "retain": _every(settings.retain_every_s, RETAIN_TASK, queue=Queue.TRANSFER),
         },
         beat_schedule_filename=str(settings.data_dir / "beat-schedule"),
     )
 
 
-def _every(seconds: float, task: str) -> dict[str, Any]:
+def _every(seconds: float, task: str, *, queue: Queue = Queue.SWEEP) -> dict[str, Any]:
     """A message now and then; those that nobody has taken when the next one comes do not pile up."""
-    return {"task": task, "schedule": seconds, "options": {"queue": Queue.SWEEP, "expires": seconds}}
+    return {"task": task, "schedule": seconds, "options": {"queue": queue, "expires": seconds}}
 
 
 @signals.setup_logging.connect

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from app.core.errors import CrossanError, DependencyUnavailable, InvalidRequest
+from app.core.errors import CrossanError, DependencyUnavailable, InvalidRequest, message_of
 
 log = structlog.get_logger(__name__)
 
@@ -124,4 +124,4 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, Any]:
     location = [str(part) for part in error["loc"]]
     named = location[1:] if len(location) > 1 else location
     limits = {key: value for key, value in error.get("ctx", {}).items() if isinstance(value, int | float | str)}
-    return {"field": ".".join(named), "message": error["msg"], **({"limits": limits} if limits else {})}
+    return {"field": ".".join(named), "message": message_of(error), **({"limits": limits} if limits else {})}

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.api.errors import MEDIA_TYPE
@@ -91,15 +93,22 @@ _OF_PATHS: Mapping[str, Sequence[int]] = {
 """What besides may come of some paths."""
 
 
-def install(app: FastAPI) -> None:
-    """Serve this document instead of FastAPI's own."""
+def install(app: FastAPI, *, page: Path) -> None:
+    """Serve this document instead of FastAPI's own, and at `/docs` the page that draws it.
+
+    FastAPI's page fetches its scripts from a public host, so it stays empty where there is no way to one.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = build(app)
         return app.openapi_schema
 
+    async def documentation(_: Request) -> Response:
+        return FileResponse(page)
+
     app.openapi = openapi  # type: ignore[method-assign]
+    app.add_route("/docs", documentation, include_in_schema=False)
 
 
 def build(app: FastAPI) -> dict[str, Any]:

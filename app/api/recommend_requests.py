@@ -23,7 +23,9 @@ def request_of_query(user_id: str, parameters: Iterable[tuple[str, str]]) -> Rec
         if name in LISTS:
             fields.setdefault(name, []).append(value)
         elif name in COUNTED:
-            key, _, count = value.rpartition(":")
+            key, colon, count = value.rpartition(":")
+            if not colon:
+                raise InvalidRequest.of(name, "must be written as name:number, like i7:1")
             fields.setdefault(name, {})[key] = count
         elif name in NOT_IN_A_QUERY:
             raise InvalidRequest.of(name, "is not a parameter of this route")

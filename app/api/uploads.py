@@ -10,7 +10,7 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from app.core.errors import InvalidRequest, PayloadTooLarge
+from app.core.errors import InvalidRequest, PayloadTooLarge, message_of
 from app.items.intake import MediaIntake, spooled_within
 from app.items.media_urls import MAX_URL_CHARACTERS
 from app.items.schemas import ItemCreate, TextBody, UrlBody
@@ -79,19 +79,25 @@ def _names_url(body: bytes) -> bool:
 async def item_with_media(
     request: Request, intake: MediaIntake
 ) -> AsyncIterator[tuple[ItemCreate, Mapping[str, BinaryIO]]]:
-    """The parts of a multipart upload: `item` as JSON, and one file for each modality."""
-    if _content_type(request) != "multipart/form-data":
-        raise InvalidRequest.of("body", "must be multipart/form-data with a part 'item' and a part for each modality")
+    """The parts of a multipart upload: `item` as JSON, and one file for each modality; or the item alone, as JSON."""
+    kind = _content_type(request)
+    if kind == "application/json":
+        async with _spooled(request, field="body", limit_bytes=SPOOL_BYTES) as body:
+            yield _item(body, prefix=()), {}
+        return
+    if kind != "multipart/form-data":
+        takes = "application/json, or multipart/form-data with a part 'item' and a part for each modality"
+        raise InvalidRequest.of("body", f"must be {takes}")
     async with request.form(max_files=32, max_fields=32) as form:
-        yield _item_of(form), {name: _medium(form, name, intake) for name in form if name != ITEM_PART}
-
-
-def _item_of(form: FormData) -> ItemCreate:
-    try:
         part = spooled_within(_part(form, ITEM_PART), field=ITEM_PART, limit_bytes=SPOOL_BYTES)
-        return ItemCreate.model_validate_json(part.read())
+        yield _item(part, prefix=(ITEM_PART,)), {name: _medium(form, name, intake) for name in form if name != ITEM_PART}
+
+
+def _item(file: BinaryIO, *, prefix: tuple[str, ...]) -> ItemCreate:
+    try:
+        return ItemCreate.model_validate_json(file.read())
     except ValidationError as error:
-        raise invalid(error, prefix=(ITEM_PART,)) from error
+        raise invalid(error, prefix=prefix) from error
 
 
 def _medium(form: FormData, modality: str, intake: MediaIntake) -> BinaryIO:
@@ -111,6 +117,7 @@ def _part(form: FormData, name: str) -> BinaryIO:
 def invalid(error: ValidationError, *, prefix: tuple[str, ...]) -> InvalidRequest:
     """Names every field that is wrong."""
     errors = [
-        {"field": ".".join((*prefix, *map(str, one["loc"]))) or "body", "message": one["msg"]} for one in error.errors()
+        {"field": ".".join((*prefix, *map(str, one["loc"]))) or "body", "message": message_of(one)}
+        for one in error.errors()
     ]
     return InvalidRequest(f"{errors[0]['field']}: {errors[0]['message']}", errors=errors)

@@ -1,8 +1,10 @@
 """Which network addresses this service may call on behalf of a client, and connections to exactly those."""
 
 import ipaddress
+import selectors
 import socket
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,29 +61,67 @@ class Target:
     ips: tuple[str, ...]
 
     def connect(self, *, timeout_s: float) -> socket.socket:
-        """A connection, over TLS if the scheme says so; the certificate has to be the host's. Raises OSError."""
-        connection = self._connect(timeout_s)
-        if self.scheme == "http":
-            return connection
+        """A connection, over TLS if the scheme says so; the certificate has to be the host's. Raises OSError.
+
+        Args:
+            timeout_s: for all of it, however slowly the other side talks; the connection has it afterwards.
+        """
+        deadline = time.monotonic() + timeout_s
+        connection = self._connect(deadline)
         try:
-            return ssl.create_default_context().wrap_socket(connection, server_hostname=self.host)
+            if self.scheme == "https":
+                connection = _secured(connection, self.host, deadline)
         except BaseException:
             connection.close()
             raise
+        connection.settimeout(timeout_s)
+        return connection
 
-    def _connect(self, timeout_s: float) -> socket.socket:
+    def _connect(self, deadline: float) -> socket.socket:
         for ip in self.ips[:-1]:
             try:
-                return socket.create_connection((ip, self.port), timeout_s)
+                return socket.create_connection((ip, self.port), _left(deadline))
             except OSError:
                 continue
-        return socket.create_connection((self.ips[-1], self.port), timeout_s)
+        return socket.create_connection((self.ips[-1], self.port), _left(deadline))
 
     @property
     def host_header(self) -> str:
         """What the Host header says."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def _secured(connection: socket.socket, host: str, deadline: float) -> ssl.SSLSocket:
+    """The connection over TLS; a timeout of a socket begins anew with every byte, so this waits by itself."""
+    context = ssl.create_default_context()
+    secured = context.wrap_socket(connection, server_hostname=host, do_handshake_on_connect=False)
+    try:
+        secured.setblocking(False)
+        while True:
+            try:
+                secured.do_handshake()
+                return secured
+            except ssl.SSLWantReadError:
+                _wait(secured, selectors.EVENT_READ, deadline)
+            except ssl.SSLWantWriteError:
+                _wait(secured, selectors.EVENT_WRITE, deadline)
+    except BaseException:
+        secured.close()
+        raise
+
+
+def _wait(connection: socket.socket, event: int, deadline: float) -> None:
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection, event)
+        selector.select(_left(deadline))
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 def check_url(url: str, *, allow_private: bool = False) -> tuple[str, str, int, str]:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from app.core.errors import InvalidRequest
+from app.core.text import NUL
 
 
 def encode_cursor(*position: Any) -> str:
@@ -29,8 +30,15 @@ def decode_cursor(cursor: str, *types: type) -> list[Any]:
 
 
 def _is(part: Any, wanted: type) -> bool:
-    """A whole number has to be one that the database can count to."""
+    """A whole number has to be one that the database can count to, and a text one that it can hold."""
+    if isinstance(part, str):
+        return wanted is str and NUL not in part and _is_unicode(part)
     return type(part) is wanted and not (isinstance(part, int) and abs(part) > MAX_NUMBER)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it has no lone surrogates."""
+    return text.encode(errors="ignore").decode() == text
 
 
 MAX_NUMBER = 2**63 - 1

@@ -24,6 +24,15 @@ class CrossanError(Exception):
         return self.slug.replace("-", " ").capitalize()
 
 
+_OWN_VALIDATORS = "Value error, "
+"""What pydantic writes before the message of a validator of ours."""
+
+
+def message_of(error: Mapping[str, Any]) -> str:
+    """What was wrong with a field, of one of pydantic's errors, in words for whoever sent it."""
+    return str(error["msg"]).removeprefix(_OWN_VALIDATORS)
+
+
 class InvalidRequest(CrossanError):
     """A field of the request is wrong; `errors` name each field."""
 

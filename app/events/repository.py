@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from app.core.cursor import MAX_NUMBER
 from app.db.repository import Repository
 from app.db.tables import EventRow
-from app.stores.sequence_state import SeenItem, SequenceEvent
+from app.stores.sequence_state import SeenItem, SequenceEvent, SequenceState
 
 _INSERT = text("""
 INSERT INTO events (project_id, event_id, user_id, item_id, type, value, timestamp, recommendation_id)
@@ -90,6 +90,12 @@ class EventRepository(Repository):
             .group_by(EventRow.item_id, EventRow.type)
         )
         return [SeenItem(item_id, type_, microseconds(at)) for item_id, type_, at in self.session.execute(query)]
+
+    def past(self, user_id: str, *, limit: int, through: int = MAX_NUMBER) -> SequenceState:
+        """A user's newest events and what older ones have made seen, of those numbered up to `through`."""
+        newest = self.newest(user_id, limit=limit, through=through)
+        older = self.seen_before(user_id, newest[0], through=through) if 0 < limit == len(newest) else []
+        return SequenceState.of(newest, older)
 
     def counts(self) -> tuple[int, int]:
         """Events, and users that have any."""

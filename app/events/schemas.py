@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
-from app.core.text import Identifier
+from app.core.text import EventType, Identifier
 
 MAX_EVENTS = 1_000
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,7 +23,6 @@ def _plausible(value: datetime) -> datetime:
 
 
 Timestamp = Annotated[datetime, AfterValidator(_plausible)]
-EventType = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
 
 
 class EventWrite(BaseModel):

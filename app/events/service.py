@@ -9,6 +9,7 @@ import structlog
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
+from app.core.errors import message_of
 from app.core.types import ProjectId
 from app.db.session import Transaction
 from app.events.repository import EventRepository, NewEvent
@@ -73,7 +74,9 @@ def _parse(raw: Any, now: datetime) -> NewEvent | EventResult:
     try:
         event = EventWrite.model_validate(raw)
     except ValidationError as error:
-        errors = [{"field": ".".join(map(str, one["loc"])) or "event", "message": one["msg"]} for one in error.errors()]
+        errors = [
+            {"field": ".".join(map(str, one["loc"])) or "event", "message": message_of(one)} for one in error.errors()
+        ]
         return EventResult(status=EventStatus.REJECTED, errors=errors)
     time = (event.timestamp or now).astimezone(UTC)
     return NewEvent(

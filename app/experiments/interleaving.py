@@ -2,12 +2,36 @@
 
 import hashlib
 from collections.abc import Container, Sequence
+from typing import Protocol
 
 Drafted = tuple[int, int | None]
 """A row, and the team that it counts for: 0 for the first ranking, 1 for the second, None for neither."""
 
 
-def team_draft(a: Sequence[int], b: Sequence[int], *, limit: int, seed: int) -> list[Drafted]:
+class Referee(Protocol):
+    """Knows what the list may still take in, by the rows that are in it."""
+
+    def allows(self, row: int, team: int) -> bool:
+        """Whether the team may add the row now; what is refused once is refused for good."""
+
+    def note(self, row: int) -> None:
+        """The row is in the list now."""
+
+
+class _EverythingGoes:
+    def allows(self, row: int, team: int) -> bool:
+        return True
+
+    def note(self, row: int) -> None:
+        return
+
+
+EVERYTHING_GOES: Referee = _EverythingGoes()
+
+
+def team_draft(
+    a: Sequence[int], b: Sequence[int], *, limit: int, seed: int, referee: Referee = EVERYTHING_GOES
+) -> list[Drafted]:
     """Let two rankings draft in turns (Radlinski, Kurup and Joachims 2008, algorithm 2).
 
     In every round a coin says who goes first; each adds the best of its ranking that is not in the list yet. Once a
@@ -18,6 +42,7 @@ def team_draft(a: Sequence[int], b: Sequence[int], *, limit: int, seed: int) -> 
         b: rows of the second.
         limit: the most rows to return.
         seed: of the coins, below 2^128: the recommendation id as a number.
+        referee: rows that it does not allow are passed over.
 
     Returns:
         Rows with their teams, best first.
@@ -26,19 +51,20 @@ def team_draft(a: Sequence[int], b: Sequence[int], *, limit: int, seed: int) -> 
     rankings, heads = (a, b), [0, 0]
     coins = _coins(limit, seed)
     for pick in range(limit):
-        heads = [_skip(ranking, head, drafted) for ranking, head in zip(rankings, heads, strict=True)]
-        if heads[0] == len(a) or heads[1] == len(b):
-            for row in [*a[heads[0] :], *b[heads[1] :]]:
-                drafted.setdefault(row, None)
+        heads = [_skip(rankings[team], heads[team], drafted, referee, team) for team in (0, 1)]
+        if heads == [len(a), len(b)]:
             break
-        team = coins[pick // 2] ^ pick % 2
-        drafted[rankings[team][heads[team]]] = team
-    return list(drafted.items())[:limit]
+        is_over = heads[0] == len(a) or heads[1] == len(b)
+        team = int(heads[0] == len(a)) if is_over else coins[pick // 2] ^ pick % 2
+        row = rankings[team][heads[team]]
+        drafted[row] = None if is_over else team
+        referee.note(row)
+    return list(drafted.items())
 
 
-def _skip(ranking: Sequence[int], head: int, taken: Container[int]) -> int:
-    """The first place from `head` on whose row nobody has."""
-    while head < len(ranking) and ranking[head] in taken:
+def _skip(ranking: Sequence[int], head: int, taken: Container[int], referee: Referee, team: int) -> int:
+    """The first place from `head` on whose row nobody has, and the team may add."""
+    while head < len(ranking) and (ranking[head] in taken or not referee.allows(ranking[head], team)):
         head += 1
     return head
 

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from app.experiments.statistics import Interval, Z, normal_p_value, wilson
+from app.experiments.statistics import Interval, normal_p_value, wilson
+from app.impressions.intervals import Z_95
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Moments:
         if self.error is None or self.error > 0:
             return self.error
         interval = self.interval()
-        return (interval.high - interval.low) / (2 * Z)
+        return (interval.high - interval.low) / (2 * Z_95)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, StringConstraints, model_validator
 
-from app.core.text import Name
+from app.core.text import EventType, Name
 from app.core.types import ExperimentKind, ExperimentState
 from app.experiments.running import ROUNDING
 
@@ -18,7 +18,6 @@ RESERVED = ("personal", "pinned", "session", "popular", "trending", "latest")
 
 ArmName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
 VersionName = Annotated[str, StringConstraints(pattern=r"^v[1-9][0-9]{0,17}$")]
-EventType = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
 
 
 class ArmWrite(BaseModel):

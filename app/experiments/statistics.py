@@ -2,18 +2,16 @@
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
-LEVEL = 0.95
-"""Confidence of every interval."""
-Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+from app.impressions.intervals import Z_95, wilson_bounds
+
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval at `LEVEL`."""
+    """A confidence interval at 95 %."""
 
     low: float
     high: float
@@ -21,7 +19,7 @@ class Interval:
     @classmethod
     def around(cls, value: float, error: float) -> "Interval":
         """The normal interval of an estimate with this standard error."""
-        return cls(value - Z * error, value + Z * error)
+        return cls(value - Z_95 * error, value + Z_95 * error)
 
 
 def normal_p_value(z: float) -> float:
@@ -61,7 +59,4 @@ def wilson(share: float, n: float) -> Interval:
     """
     if n <= 0:
         return Interval(0.0, 1.0)
-    squared = Z * Z / n
-    centre = (share + squared / 2) / (1 + squared)
-    half = Z / (1 + squared) * math.sqrt(share * (1 - share) / n + squared / (4 * n))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    return Interval(*wilson_bounds(share, n))

@@ -8,10 +8,10 @@ from app.impressions.record import AnswerRecord
 
 
 class BoundedAnswers:
-    """Answers in the order of their arrival, bounded by the items they hold: an answer may have one or a thousand.
+    """Answers in the order of their arrival, bounded by the entries they hold: an answer may have one or thousands.
 
     Args:
-        limit: the most answers and items together.
+        limit: the most answers, items, events of sessions, and rotated and pooled items together.
     """
 
     def __init__(self, limit: int) -> None:
@@ -58,4 +58,4 @@ class BoundedAnswers:
 
 
 def _weight(answer: AnswerRecord) -> int:
-    return 1 + len(answer.items)
+    return 1 + len(answer.items) + len(answer.session or ()) + len(answer.rotated) + len(answer.pool)

@@ -24,9 +24,14 @@ def wilson(successes: int, trials: int) -> Rate:
     if trials == 0:
         return NOTHING_TRIED
     share = successes / trials
+    return Rate(share, *wilson_bounds(share, trials))
+
+
+def wilson_bounds(share: float, trials: float) -> tuple[float, float]:
+    """Ends of that interval for a share of any number of trials above 0, an effective number included."""
     spread = Z_95**2 / trials
     centre = share + spread / 2
     half = Z_95 * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
     # At shares of 0 and 1 an end is the share itself, but for rounding.
     low, high = (centre - half) / (1 + spread), (centre + half) / (1 + spread)
-    return Rate(share, min(share, max(0.0, low)), max(share, min(1.0, high)))
+    return min(share, max(0.0, low)), max(share, min(1.0, high))

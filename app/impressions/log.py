@@ -24,9 +24,9 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 """Answers in one statement."""
 WAITING_ITEMS = 400_000
-"""Items of the answers that may wait for a database that is away; then the oldest answers are lost."""
+"""Entries (see `BoundedAnswers`) of the answers that may wait while the database is away; then the oldest are lost."""
 RECENT_ITEMS = 50_000
-"""Items of the answers that are remembered though they are in the database."""
+"""Entries of the answers that are remembered though they are in the database."""
 RECENT_S = 600.0
 """And for so long: what has been erased from the database is not to live on here."""
 RETRY_AT_MOST_S = 5.0
@@ -43,8 +43,8 @@ class BufferedAnswerLog:
     Args:
         database: takes the answers.
         flush_s: how often they are written.
-        waiting_items: items of the answers that may wait while the database is away; then the oldest are lost.
-        recent_items: items of the answers that are remembered though they are in the database.
+        waiting_items: entries of the answers that may wait while the database is away; then the oldest are lost.
+        recent_items: entries of the answers that are remembered though they are in the database.
     """
 
     def __init__(

@@ -127,6 +127,9 @@ class AnswerLog(AnswerSink, Protocol):
     async def settle(self, project: ProjectId, answer_id: UUID) -> None:
         """Return when the answer is in the database, or when it will not come any more."""
 
+    async def flush(self) -> None:
+        """Return when every answer that this process has given is in the database."""
+
 
 class MemoryAnswerLog:
     """The twin for unit tests."""
@@ -144,4 +147,7 @@ class MemoryAnswerLog:
         return found if found is not None and found.project == project else None
 
     async def settle(self, project: ProjectId, answer_id: UUID) -> None:
+        """There is no database."""
+
+    async def flush(self) -> None:
         """There is no database."""

@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from app.core.cursor import MAX_NUMBER
-from app.core.text import Identifier
-from app.events.schemas import EventType, Timestamp
+from app.core.text import EventType, Identifier
+from app.events.schemas import Timestamp
 from app.impressions.attribution import DAY_S
 from app.impressions.metrics import OnlineMetrics
 

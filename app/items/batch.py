@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.core.errors import CrossanError
+from app.core.errors import CrossanError, message_of
 from app.core.jobs import JobKind
 from app.core.types import ProjectId
 from app.db.session import Transaction
@@ -124,7 +124,7 @@ class ItemBatchService:
             line = ItemLine.model_validate(raw)
         except ValidationError as error:
             return _rejected(
-                {"field": ".".join(map(str, one["loc"])) or "item", "message": one["msg"]} for one in error.errors()
+                {"field": ".".join(map(str, one["loc"])) or "item", "message": message_of(one)} for one in error.errors()
             )
         try:
             for modality, medium in line.media.items():
@@ -138,6 +138,16 @@ class ItemBatchService:
         except CrossanError as error:
             named = error.errors[0] if error.errors else {"message": error.detail}
             return _rejected([{**named, "field": f"media.{modality}"}])
+        return self._check_fields(line)
+
+    def _check_fields(self, line: ItemLine) -> ItemLine | ItemOutcome:
+        """The line, unless what its fields say is more than a text may be."""
+        text = compose_text(line)
+        if text and TEXT not in line.media and self._intake.takes(TEXT):
+            try:
+                self._intake.check(TEXT, BytesIO(text.encode()))
+            except CrossanError as error:
+                return _rejected([{**error.errors[0], "field": "description"}])
         return line
 
     def _add(self, items: dict[str, _Item], line: ItemLine) -> None:

@@ -48,7 +48,7 @@ class ItemFields(BaseModel):
 
 
 class ItemCreate(ItemFields):
-    """The `item` part of a multipart upload."""
+    """An item with its id: the `item` part of a multipart upload, or all of a JSON body."""
 
     item_id: Identifier
 

@@ -187,9 +187,17 @@ class ItemService:
 
 def compose_text(row: ItemRow | ItemFields) -> str:
     """Title, categories and description, a line each; categories alone are no text."""
-    if not (row.title.strip() or row.description.strip()):
+    title, description = _stripped(row.title), _stripped(row.description)
+    if not (title or description):
         return ""
-    return "\n".join(filter(None, (row.title.strip(), ", ".join(row.categories), row.description.strip())))
+    return "\n".join(filter(None, (title, ", ".join(row.categories), description)))
+
+
+def _stripped(text: str) -> str:
+    """Without white space and byte order marks around it, which alone are no text (`app.items.media_probe`)."""
+    while text != (text := text.strip().strip("\ufeff")):
+        pass
+    return text
 
 
 def read_item(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.core.errors import CrossanError
 from app.core.jobs import JobKind
@@ -19,6 +20,8 @@ from app.jobs.follow import followed
 from app.jobs.repository import JobRepository
 
 log = structlog.get_logger(__name__)
+
+ERROR_CHARACTERS = 2_000
 
 
 class JobStopped(Exception):
@@ -132,9 +135,10 @@ class JobRun:
             raise JobStopped
 
     def fail(self, reason: str) -> None:
-        """End without success."""
+        """End without success; of the reason, which may quote a file, as much is kept as a row can hold."""
+        error = reason[:ERROR_CHARACTERS].replace("\x00", "\ufffd").encode(errors="replace").decode()
         with self._database.transaction() as transaction:
-            self._end(transaction, JobState.FAILED, error=reason)
+            self._end(transaction, JobState.FAILED, error=error)
 
     def _end(
         self,
@@ -194,8 +198,8 @@ def run_job(
             run.leave_off()
         except CrossanError as error:
             run.fail(error.detail)
-        except (OperationalError, JobInterrupted):
-            # The database was away, or a process was killed: without a heartbeat the sweep takes the job up again.
+        except (OperationalError, PoolTimeout, JobInterrupted):
+            # The database or a connection to it was away, or a process was killed: without a heartbeat the sweep takes the job up again.
             raise
         except Exception as error:
             run.fail(f"{type(error).__name__}: {error}")

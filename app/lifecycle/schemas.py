@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from app.core.text import Attributes
 from app.core.types import JobState, Promotion
 
 DAY_S = 86_400.0
@@ -60,7 +61,7 @@ class ScheduledTraining(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     method: Annotated[str, Field(max_length=64)] = "crossan"
-    hyperparameters: Annotated[dict[str, JsonValue], Field(max_length=100)] = Field(default_factory=dict)
+    hyperparameters: Annotated[Attributes, Field(max_length=100)] = Field(default_factory=dict)
     promote: Promotion = Promotion.IF_BETTER
 
 

@@ -12,11 +12,11 @@ from app.core.types import ProjectId, VersionId
 from app.db.repository import Repository
 from app.db.session import Transaction
 from app.db.tables import AnswerRow, EventRow, ModelVersionRow
-from app.events.repository import EventRepository, microseconds
+from app.events.repository import EventRepository
 from app.impressions.attribution import Attribution, attributed_events
 from app.recommendations.served import PublishedVersion
 from app.recommendations.view import PERSONAL
-from app.stores.sequence_state import SeenItem, SequenceEvent, SequenceState
+from app.stores.sequence_state import SequenceState
 
 POPULAR_FOR = timedelta(days=30)
 REORDERING = ("diversity", "category_cap", "category_caps", "pinned")
@@ -88,23 +88,11 @@ class RecordedRepository(Repository):
             return None
         key = (answer.user_id, bytes(answer.history_digest))
         if key not in self._histories:
-            state = self._read_history(answer.user_id, answer.history_count or 0, answer.history_through or 0)
+            events = EventRepository(self.transaction, self.project)
+            count, through = answer.history_count or 0, answer.history_through or 0
+            state = events.past(answer.user_id, limit=count, through=through)
             self._histories[key] = state if state.digest == key[1] else None
         return self._histories[key]
-
-    def _read_history(self, user_id: str, count: int, through: int) -> SequenceState:
-        query = (
-            select(EventRow.id, EventRow.item_id, EventRow.timestamp, EventRow.type)
-            .where(EventRow.project_id == self.project, EventRow.user_id == user_id, EventRow.id <= through)
-            .order_by(EventRow.timestamp.desc(), EventRow.id.desc())
-            .limit(count + 1)
-        )
-        rows = self.session.execute(query).all()
-        newest = [SequenceEvent(row[0], row[1], microseconds(row[2]), row[3]) for row in rows[:count]][::-1]
-        older: Sequence[SeenItem] = ()
-        if newest and len(rows) > count:
-            older = EventRepository(self.transaction, self.project).seen_before(user_id, newest[0])
-        return SequenceState.of(newest, older)
 
     def popularity(self, before: datetime) -> Mapping[str, float]:
         """Events of each item in the 30 days before a time."""

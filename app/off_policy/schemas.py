@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.core.text import Name
 from app.core.types import JobState
+from app.events.schemas import EARLIEST
 from app.experiments.schemas import Metric
 
 
@@ -20,7 +21,7 @@ class EstimateCreate(Metric):
     )
 
     scenario: Name | None = None
-    since: AwareDatetime | None = None
+    since: Annotated[AwareDatetime, Field(ge=EARLIEST)] | None = None
 
 
 class Verdict(StrEnum):

@@ -47,17 +47,17 @@ def document(made: Made) -> dict[str, Any]:
 
 def _items(made: Made) -> Iterator[dict[str, Any]]:
     catalogue, ranked, version = made.state.catalogue, made.listing.ranked, made.listing.version
-    nearest = Nearest(catalogue, version, made.past.state) if made.plan.options.why else None
-    for place, (row, score) in enumerate(zip(ranked.rows, ranked.scores, strict=True), made.chain.offset + 1):
+    nearest = Nearest(catalogue, version, made.past.state).to(ranked.rows) if made.plan.options.why else None
+    for index, (row, score) in enumerate(zip(ranked.rows, ranked.scores, strict=True)):
         item: dict[str, Any] = {
             "item_id": catalogue.ids[row],
-            "rank": place,
+            "rank": made.chain.offset + index + 1,
             "score": score,
             "title": catalogue.titles[row],
             "shares": version.vectors.shares(row) if version is not None and score is not None else None,
         }
         if nearest is not None:
-            item["why"] = nearest.to(row)
+            item["why"] = nearest[index]
         yield item
 
 

@@ -1,6 +1,6 @@
 """Candidates of a list in their order: by the scores of a version, or the trending and the latest items."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,6 +42,10 @@ def boosted(merit: Merit, published: NDArray[np.float64], options: RankingOption
     ages = np.maximum(now - published, 0.0)
     gain: Merit = options.freshness_weight * float(np.std(merit)) * np.exp2(-ages / options.freshness_half_life_s)
     return merit + gain
+
+
+LARGEST_POOL = 16
+"""A pool grows up to one in so many rows: to look at them costs as much then as to find the next ones."""
 
 
 class Candidates(Protocol):
@@ -177,3 +181,42 @@ def _by_age(rows: Rows, merit: Merit, rotated: Mapping[int, float]) -> tuple[Row
     _, tier = np.unique(times, return_inverse=True)
     order = np.argsort(tier, kind="stable")
     return rows[order], merit[order], tier[order].astype(np.intp) + 1
+
+
+class Supply:
+    """Gives the candidates of one page away pool by pool, each of them once.
+
+    Args:
+        source: gives rows by merit.
+        allowed: rows that may stand in the list [n].
+        size: of the first pool.
+        in_categories: which rows have at least one of some categories [n].
+        rotated: rows that were shown lately.
+    """
+
+    def __init__(
+        self,
+        source: Candidates,
+        allowed: Mask,
+        *,
+        size: int,
+        in_categories: Callable[[Iterable[str]], Mask],
+        rotated: Mapping[int, float],
+    ) -> None:
+        self._source = source
+        self._left = allowed.copy()
+        self._size = size
+        self._in_categories = in_categories
+        self._rotated = rotated
+        self._full: set[str] = set()
+
+    def take(self, full: Set[str], may_grow: bool) -> Pool:
+        """The next candidates, up to twice as many as the last time; those of full categories are gone for good."""
+        if new := full - self._full:
+            self._left &= ~self._in_categories(sorted(new))
+            self._full |= new
+        if may_grow:
+            self._size = max(self._size, min(2 * self._size, len(self._left) // LARGEST_POOL))
+        pool = pool_of(self._source, self._left, self._size, rotated=self._rotated)
+        self._left[pool.rows] = False
+        return pool

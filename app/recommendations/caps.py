@@ -21,10 +21,15 @@ class Caps:
         self._counts: Counter[str] = Counter()
         self.full: set[str] = {name for name, most in self._named.items() if most == 0}
 
-    def note(self, row: int) -> list[str]:
-        """Count a row that has got a place; the categories that are full from now on."""
-        self._counts.update(names := set(self._categories(row)))
-        filled = [name for name in names if self._is_full(name) and name not in self.full]
+    def allow(self, row: int) -> bool:
+        """Whether none of the row's categories is full."""
+        return self.full.isdisjoint(self._categories(row))
+
+    def note(self, rows: Iterable[int]) -> list[str]:
+        """Count rows that have got a place; the categories that are full from now on."""
+        names = [name for row in rows for name in set(self._categories(row))]
+        self._counts.update(names)
+        filled = [name for name in set(names) if self._is_full(name) and name not in self.full]
         self.full.update(filled)
         return filled
 

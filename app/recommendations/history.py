@@ -79,9 +79,6 @@ class HistoryReader:
     async def _newest(self, project: ProjectId, user_id: str) -> SequenceState:
         def query() -> SequenceState:
             with self._database.transaction() as transaction:
-                events = EventRepository(transaction, project)
-                newest = events.newest(user_id, limit=self._cap)
-                older = events.seen_before(user_id, newest[0]) if len(newest) == self._cap else []
-                return SequenceState.of(newest, older)
+                return EventRepository(transaction, project).past(user_id, limit=self._cap)
 
         return await anyio.to_thread.run_sync(query)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.experiments.interleaving import team_draft
+from app.recommendations.caps import Caps
+from app.recommendations.catalogue import Catalogue
 from app.recommendations.eligibility import pinned_rows
 from app.recommendations.options import RankingOptions
 from app.recommendations.planning import Plan, Side, view_of
@@ -58,9 +60,16 @@ def _interleaved(state: ProjectState, plan: Plan, task: Task) -> Listing:
     rankings = (first.ranked, second.ranked)
     view, version = view_of(state, plan.rivals[0].version)
     pins = pinned_rows(view, plan.options, now=task.now, page=task.page)
-    due = [pin for pin in pins if pin[0] <= task.page.offset + plan.options.limit]
-    drafted = team_draft(*(one.rows for one in rankings), limit=plan.options.limit - len(due), seed=task.seed)
-    entries = [_entry(row, team, rankings, plan) for row, team in drafted]
+    due = [pin for pin in pins if pin[0] <= task.page.offset + plan.options.limit][: plan.options.limit]
+    drafted = team_draft(
+        first.ranked.rows,
+        second.ranked.rows,
+        limit=plan.options.limit - len(due),
+        seed=task.seed,
+        referee=_CapKeeper(plan, state.catalogue, pinned=[row for _, row in due]),
+    )
+    places = [{row: place for place, row in enumerate(one.rows)} for one in rankings]
+    entries = [_entry(row, team, rankings, places, plan) for row, team in drafted]
     for rank_, row in due:
         entries.insert(max(rank_ - task.page.offset - 1, 0), (row, None, PINNED))
     union = {*first.ranked.rows, *second.ranked.rows}
@@ -90,9 +99,29 @@ def _rival(options: RankingOptions, plan: Plan) -> RankingOptions:
     )
 
 
-def _entry(row: int, team: int | None, rankings: Sequence[Ranked], plan: Plan) -> tuple[int, float | None, str]:
+class _CapKeeper:
+    """Satisfies `Referee`: each team keeps to the caps of its own way to rank, counted over the whole list."""
+
+    def __init__(self, plan: Plan, catalogue: Catalogue, *, pinned: Sequence[int]) -> None:
+        self._caps = [Caps(side.options, catalogue.categories) for side in plan.rivals]
+        for caps in self._caps:
+            caps.note(pinned)
+
+    def allows(self, row: int, team: int) -> bool:
+        """Whether none of the row's categories is full for the team."""
+        return self._caps[team].allow(row)
+
+    def note(self, row: int) -> None:
+        """The row is in the list now."""
+        for caps in self._caps:
+            caps.note([row])
+
+
+def _entry(
+    row: int, team: int | None, rankings: Sequence[Ranked], places: Sequence[Mapping[int, int]], plan: Plan
+) -> tuple[int, float | None, str]:
     """A drafted row with its score and source; one that counts for neither names no arm."""
-    having = rankings[team] if team is not None else next(one for one in rankings if row in one.rows)
-    place = list(having.rows).index(row)
-    name = plan.rivals[team].name if team is not None else None
-    return row, having.scores[place], name or having.sources[place]
+    side = team if team is not None else next(one for one in (0, 1) if row in places[one])
+    place = places[side][row]
+    name = plan.rivals[side].name if team is not None else None
+    return row, rankings[side].scores[place], name or rankings[side].sources[place]

@@ -1,9 +1,11 @@
 """Settles a request: which options hold, which version ranks, and on behalf of which scenario and experiment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.core.errors import ScenarioNotFound
+from app.core.types import VersionId
 from app.experiments.running import Arm, RunningExperiment, assign
 from app.impressions.record import AnswerRecord
 from app.recommendations.options import RankingOptions
@@ -99,13 +101,15 @@ def plan(state: ProjectState, request: RecommendRequest, *, unit: str) -> Plan:
 
 def plan_again(state: ProjectState, record: AnswerRecord) -> Plan:
     """The plan of an answer whose list goes on; what has ended or gone since is done without."""
-    options = RankingOptions.model_validate(record.options)
-    versions = {version.id: name for name, version in state.versions.items()}
-    side = Side(options, versions.get(record.version_id) if record.version_id is not None else None, record.arm)
+    names = {version.id: name for name, version in state.versions.items()}
+
+    def side_of(options: Mapping[str, Any], version: VersionId | None, arm: str | None) -> Side:
+        return Side(RankingOptions.model_validate(options), None if version is None else names.get(version), arm)
+
     experiment = next((one for one in state.experiments if one.id == record.experiment_id), None)
-    if experiment is not None and experiment.interleaved:
-        return _interleaved(state, options, experiment, record.scenario)
-    return Plan(side, record.scenario, experiment)
+    # As they were resolved: a scenario that has changed since changes no list that has begun.
+    rivals = [side_of(rival.options, rival.version_id, rival.name) for rival in record.rivals] if experiment else []
+    return Plan(side_of(record.options, record.version_id, record.arm), record.scenario, experiment, rivals)
 
 
 def view_of(state: ProjectState, version: str | None) -> tuple[View, ServedVersion | None]:

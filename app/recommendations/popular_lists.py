@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from app.core.cursor import decode_cursor, encode_cursor
+from app.core.errors import InvalidRequest
 from app.recommendations.eligibility import eligible_rows
 from app.recommendations.options import RankingOptions
 from app.recommendations.popular import Counted, Merit, PopularityCounter, Question
@@ -17,6 +18,8 @@ from app.recommendations.view import FIRST_PAGE, View
 from app.stores.sequence_state import SequenceState
 
 Rows = NDArray[np.intp]
+LAST_US = 250_000_000_000_000_000
+"""No list is counted up to a later time: microseconds since 1970, in the year 9892."""
 
 
 class ListedItem(BaseModel):
@@ -71,7 +74,9 @@ async def counted_list(
     Pages of one list are counted up to the same moment, which the cursor carries.
     """
     until_us, place, shown = decode_cursor(cursor, int, int, int) if cursor else (counter.present(), 0, 0)
-    question = Question(merit, window_s, tuple(sorted(set(types))), max(until_us, 0))
+    if not 0 <= until_us <= LAST_US:
+        raise InvalidRequest.of("cursor", "is not one that this service gave out")
+    question = Question(merit, window_s, tuple(sorted(set(types))), until_us)
     counted = await counter.count(state.project, question)
     # From here on nothing awaits: the catalogue is one consistent picture.
     rows, places = _allowed_places(state, options, counted, place=max(place, 0))

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recommendations.candidates import Candidates, FallbackCandidates, Mask, PersonalCandidates, Pool, pool_of
+from app.recommendations.candidates import Candidates, FallbackCandidates, Mask, PersonalCandidates, Supply, pool_of
 from app.recommendations.caps import has_caps
 from app.recommendations.eligibility import Pin, eligible_rows, pinned_rows
 from app.recommendations.options import RankingOptions
@@ -117,16 +117,16 @@ def _placed(task: _Task, candidates: Candidates) -> Sequence[Placed]:
         pool = pool_of(candidates, task.allowed, options.limit, rotated=task.rotated)
         return [Placed(row, 1.0, False) for row in pool.rows.tolist()]
 
-    def refill(full: frozenset[str], rows: Sequence[int]) -> Pool:
-        allowed = task.allowed
-        if full or rows:
-            allowed = allowed & ~task.view.catalogue.in_categories(full) if full else allowed.copy()
-            allowed[list(rows)] = False
-        return pool_of(candidates, allowed, pool_size(options), rotated=task.rotated)
-
+    supply = Supply(
+        candidates,
+        task.allowed,
+        size=pool_size(options),
+        in_categories=task.view.catalogue.in_categories,
+        rotated=task.rotated,
+    )
     version = task.view.version
     filler = PageFiller(
-        refill,
+        supply.take,
         options,
         categories=task.view.catalogue.categories,
         vectors=None if version is None else version.vectors.values,

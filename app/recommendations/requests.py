@@ -5,10 +5,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.core.text import Identifier, Name
+from app.core.text import EventType, Identifier, Name
 from app.events.schemas import Timestamp
 from app.recommendations.options import MAX_LIMIT, RankingOptions
-from app.scenarios.options import EventType
 from app.stores.sequence_state import SequenceEvent, SequenceState
 
 MAX_SESSION = 1_000
@@ -89,7 +88,7 @@ def session_state(events: list[dict[str, Any]]) -> SequenceState:
 def _event(one: str | SessionEvent, now_us: int) -> dict[str, Any]:
     if isinstance(one, str):
         return {"item_id": one, "type": DEFAULT_TYPE, "time_us": now_us}
-    at = now_us if one.timestamp is None else int(one.timestamp.timestamp() * MICROSECONDS)
+    at = now_us if one.timestamp is None else microseconds(one.timestamp)
     return {"item_id": one.item_id, "type": one.type, "time_us": at}
 
 

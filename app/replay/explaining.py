@@ -55,7 +55,8 @@ class _SideExplainer:
         self._catalogue = origin.state.catalogue
         self._version = view_of(origin.state, side.version)[1]
         self._by_score = _ranks_by_score(origin, side, rows)
-        self._nearest = Nearest(self._catalogue, self._version, origin.task.history)
+        nearest = Nearest(self._catalogue, self._version, origin.task.history)
+        self._nearest = dict(zip(rows, nearest.to(rows), strict=True))
         self.ranks = _ranks(origin, Plan(side)) if origin.plan.rivals else {}
         """Where the rows stand in the list of this side alone."""
 
@@ -69,7 +70,7 @@ class _SideExplainer:
             score=score,
             rank_by_score=self._by_score.get(row),
             moved_by=moved_by,
-            nearest=[NearItem(**near) for near in self._nearest.to(row)],
+            nearest=[NearItem(**near) for near in self._nearest[row]],
             shares=version.vectors.shares(row) if version is not None and score is not None else None,
         )
 

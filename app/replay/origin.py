@@ -128,11 +128,8 @@ class OriginReader(Repository):
         mark, user = record.history, record.user_id
         if mark is None or user is None:
             return SequenceState(), None
-        events = EventRepository(self.transaction, self.project)
-        newest = events.newest(user, limit=mark.count, through=mark.through)
-        older = events.seen_before(user, newest[0], through=mark.through) if newest else []
-        state = SequenceState.of(newest, older)
-        return state, (len(newest), state.digest) == (mark.count, mark.digest)
+        state = EventRepository(self.transaction, self.project).past(user, limit=mark.count, through=mark.through)
+        return state, (len(state.members), state.digest) == (mark.count, mark.digest)
 
     def _page(self, record: AnswerRecord) -> Page:
         answers = AnswerRepository(self.transaction, self.project)

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
-from app.core.text import Identifier, Name
+from app.core.text import EventType, Identifier, Name
 
 MAX_LIMIT = 1_000
 MAX_IDS = 1_000
@@ -14,7 +14,6 @@ MAX_FILTER_CHARACTERS = 4_000
 DAY_S = 86_400.0
 LONGEST_S = 100 * 366 * DAY_S
 
-EventType = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Seconds = Annotated[FiniteFloat, Field(ge=0, le=LONGEST_S)]
 

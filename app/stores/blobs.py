@@ -122,6 +122,8 @@ class FsspecBlobStore:
         """Contents of a project, of those with a prefix of two digits, that were stored so long ago."""
         latest = time.time() - age_s
         folder = f"{self._root}/{project}/{prefix}"
+        # What a bucket's client remembers of an earlier look says nothing of what has been stored since.
+        self._fs.invalidate_cache()
         try:
             entries = self._fs.ls(folder, detail=True)
         except FileNotFoundError:
@@ -133,6 +135,7 @@ class FsspecBlobStore:
         """Remove what `older_than` has found, unless it has been stored again meanwhile; whether it is gone."""
         path = f"{self._root}/{project}/{name[:2]}/{name}"
         if not isinstance(self._fs, LocalFileSystem):
+            self._fs.invalidate_cache()
             if _modified_s(self._fs.info(path)) >= time.time() - age_s:
                 return False
             self._fs.rm_file(path)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from app.core.text import Attributes
 from app.core.types import JobState, Promotion
 
 
@@ -17,7 +18,7 @@ class TrainingCreate(BaseModel):
     )
 
     method: Annotated[str, Field(max_length=64)] = "crossan"
-    hyperparameters: Annotated[dict[str, JsonValue], Field(max_length=100)] = Field(default_factory=dict)
+    hyperparameters: Annotated[Attributes, Field(max_length=100)] = Field(default_factory=dict)
     promote: Promotion = Promotion.IF_BETTER
     wait: bool = False
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -157,7 +158,8 @@ def _typed(name: str, cell: str) -> Any:
     if name.startswith("attributes."):
         try:
             value = json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):
             return cell
-        return value if isinstance(value, int | float) else cell
+        is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+        return value if is_number else cell
     return cell

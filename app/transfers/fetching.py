@@ -95,12 +95,19 @@ class Fetcher:
                 raise DownloadFailed("the worker died each time it was fetched", retry=False)
             self._bring(run, fetch)
         except JobStopped:
-            with self.database.transaction() as transaction:
-                MediaFetchRepository(transaction, run.project).release([fetch], job=run.id)
+            self._release(run, fetch)
+        except OSError:
+            # Not the address's fault (a full disk, a bucket that is away): it must not count as an attempt.
+            self._release(run, fetch)
+            raise
         except DownloadFailed as error:
             self._failed(run, fetch, str(error), retry=error.retry)
         except CrossanError as error:
             self._failed(run, fetch, error.detail, retry=False)
+
+    def _release(self, run: JobRun, fetch: Fetch) -> None:
+        with self.database.transaction() as transaction:
+            MediaFetchRepository(transaction, run.project).release([fetch], job=run.id)
 
     def _bring(self, run: JobRun, fetch: Fetch) -> None:
         self.intake.check_modality(fetch.modality)

@@ -83,6 +83,8 @@ class ErasureService:
             AnswerRow.project_id == self._project, AnswerRow.user_id == user_id, AnswerRow.at <= until
         )
         gone = self._transaction.session.scalars(late.returning(AnswerRow.id)).all()
+        # Held, for a training that is published meanwhile writes into the same report.
+        self._erasures.hold_report(number)
         row = self._row(number)
         if gone:
             removed = row.report["removed"]

@@ -63,6 +63,11 @@ class ErasureRepository(Repository):
         """One erasure."""
         return self.session.get(ErasureRow, (self.project, number), populate_existing=True)
 
+    def hold_report(self, number: int) -> None:
+        """Nobody else changes this report until the transaction ends."""
+        query = select(ErasureRow.number).where(ErasureRow.project_id == self.project, ErasureRow.number == number)
+        self.session.execute(query.with_for_update())
+
     def page(self, *, limit: int, before: int | None) -> Sequence[ErasureRow]:
         """Some erasures, newest first."""
         query = select(ErasureRow).where(ErasureRow.project_id == self.project)
@@ -80,6 +85,7 @@ class ErasureRepository(Repository):
     def add_version(self, erasures: Sequence[ErasureRow], version: str) -> None:
         """Say of these erasures that a version published after them has seen the person all the same."""
         for row in erasures:
+            self.session.refresh(row, with_for_update=True)
             row.report = {**row.report, "model_versions": [version, *row.report["model_versions"]]}
         self.session.flush()
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-import orjson
 import structlog
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 from redis.exceptions import RedisError
 
 from app.core.cursor import decode_cursor, encode_cursor
-from app.core.errors import InvalidRequest, UserNotFound
+from app.core.errors import InvalidRequest, UserNotFound, message_of
 from app.core.text import Attributes
 from app.core.types import ProjectId
 from app.db.session import Transaction
@@ -83,14 +83,14 @@ class UserService:
         )
 
     def export(self, user_id: str, file: BinaryIO) -> None:
-        """Write all that is held of a user as one JSON document; raises UserNotFound."""
+        """Write all that is held of a user as one JSON document, every digit of its numbers; raises UserNotFound."""
         user = self._known(user_id)
         head = {**read_user(user).model_dump(mode="json"), "exported_at": datetime.now(UTC).isoformat()}
-        file.write(orjson.dumps(head)[:-1])
+        file.write(to_json(head)[:-1])
         events = [table for table in personal_tables() if table.name == _EVENTS]
         for table in (*events, *other_tables()):
-            file.write(b"," + orjson.dumps(table.name) + b":[")
-            file.writelines(_separated(map(orjson.dumps, self._users.rows_of(table, user_id))))
+            file.write(b"," + to_json(table.name) + b":[")
+            file.writelines(_separated(map(to_json, self._users.rows_of(table, user_id))))
             file.write(b"]")
         file.write(b"}")
 
@@ -132,7 +132,7 @@ def _checked(attributes: Attributes, *, field: str) -> Attributes:
     try:
         return _ATTRIBUTES.validate_python(attributes)
     except ValidationError as error:
-        raise InvalidRequest.of(field, f"attributes together: {error.errors()[0]['msg']}") from error
+        raise InvalidRequest.of(field, f"attributes together: {message_of(error.errors()[0])}") from error
 
 
 def _position(cursor: str | None) -> tuple[datetime, int] | None:

@@ -1,6 +1,7 @@
 """Sends the messages that are due, several at once, and says when those that did not arrive are tried again."""
 
 import random
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -18,6 +19,8 @@ from app.webhooks.sending import Envelope, Outcome, Send
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 16
+SLICE_S = 20.0
+"""After this long a job ends: receivers of one project that are slow do not keep those of others waiting."""
 LEASE_S = 300.0
 """After this long a message that was taken is due again: its worker must have died."""
 FIRST_RETRY_S = 5.0
@@ -52,14 +55,17 @@ class DeliveryService:
         self._retry_s = retry_s
 
     def deliver_due(self, run: JobRun) -> int:
-        """Send everything that is due in the job's project; how many messages were tried.
+        """Send what is due in the job's project, for a slice of time; how many messages were tried.
+
+        What is left is found by the next sweep (`ensure_deliveries`).
 
         Raises:
             JobStopped: when the job shall leave off; what was tried is written down.
         """
         tried = 0
+        until = time.monotonic() + SLICE_S
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook") as pool:
-            while messages := self._take(run.project):
+            while (not tried or time.monotonic() < until) and (messages := self._take(run.project)):
                 for message, outcome in zip(messages, pool.map(self._try, messages), strict=True):
                     self._settle(run.project, message, outcome)
                 tried += len(messages)

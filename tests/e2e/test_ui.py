@@ -69,3 +69,18 @@ def test_recommends_and_uploads(stack: Stack, page: Page, tmp_path: Path) -> Non
 def test_says_what_is_wrong(stack: Stack, page: Page) -> None:
     open_page(page, stack, "wrong")
     expect(page.locator("#status")).to_contain_text("valid API key", timeout=PATIENCE_MS)
+
+
+def test_the_page_of_the_api_draws_every_operation(stack: Stack, page: Page) -> None:
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{stack.client.base_url}/docs")
+    drawn = page.locator("[data-words]")
+    expect(drawn.first).to_be_visible()
+    document = stack.client.get("/openapi.json").json()
+    assert drawn.count() == sum(map(len, document["paths"].values()))
+    page.fill("#find", "post /v1/recommend recommendations")
+    expect(page.locator("[data-words]:visible")).to_have_count(1)
+    page.click("[data-words]:visible > summary")
+    expect(page.locator("[data-words]:visible")).to_contain_text("session_id")
+    assert errors == []

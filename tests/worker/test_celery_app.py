@@ -23,22 +23,22 @@ def test_there_is_a_task_for_every_kind_of_job(worker: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "setting"),
+    ("task", "setting", "queue"),
     [
-        ("crossan.sweep", "sweep_every_s"),
-        ("crossan.schedules", "schedules_every_s"),
-        ("crossan.retain", "retain_every_s"),
+        ("crossan.sweep", "sweep_every_s", Queue.SWEEP),
+        ("crossan.schedules", "schedules_every_s", Queue.SWEEP),
+        ("crossan.retain", "retain_every_s", Queue.TRANSFER),
     ],
 )
 def test_beat_sends_what_is_due_now_and_then(
-    worker: ModuleType, worker_settings: Settings, task: str, setting: str
+    worker: ModuleType, worker_settings: Settings, task: str, setting: str, queue: Queue
 ) -> None:
     (entry,) = (entry for entry in app_of(worker).conf.beat_schedule.values() if entry["task"] == task)
     seconds = getattr(worker_settings, setting)
     assert entry["task"] in app_of(worker).tasks
     assert entry["schedule"] == seconds
     assert entry["options"]["expires"] == seconds, "they do not pile up without a worker"
-    assert entry["options"]["queue"] == Queue.SWEEP
+    assert entry["options"]["queue"] == queue, "long work holds up no sweep"
 
 
 def test_a_worker_takes_one_message_at_a_time(worker: ModuleType) -> None:

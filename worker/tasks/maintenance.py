@@ -29,6 +29,8 @@ def sweep() -> None:
     )
     with base.database.transaction() as transaction:
         sweep_jobs(transaction, base.queue, policy, on_end=tell_endings(base.queue))
+    # One after the other: jobs that a sweep has sent again are locked, and whoever uploads looks at them.
+    with base.database.transaction() as transaction:
         ensure_upkeep(transaction, base.queue, pause_s=settings.job_resend_s)
     with base.database.transaction() as transaction:
         ensure_deliveries(transaction, base.queue)

@@ -7,7 +7,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.api.auth import Reader, documented
 from app.api.deps import Cursor, EdgeDep
-from app.core.errors import InvalidRequest
+from app.core.errors import InvalidRequest, message_of
+from app.core.text import EventType
 from app.recommendations.options import MAX_LIMIT, RankingOptions
 from app.recommendations.popular import Merit
 from app.recommendations.popular_lists import CountedList, ItemList, counted_list, latest_list
@@ -38,12 +39,12 @@ def list_options(
     try:
         return _OPTIONS.validate_python(given)
     except ValidationError as error:
-        errors = [{"field": str(one["loc"][0]), "message": one["msg"]} for one in error.errors()]
+        errors = [{"field": str(one["loc"][0]), "message": message_of(one)} for one in error.errors()]
         raise InvalidRequest(f"{errors[0]['field']}: {errors[0]['message']}", errors=errors) from error
 
 
 ListOptions = Annotated[RankingOptions, Depends(list_options)]
-EventTypes = Annotated[list[str] | None, Query(max_length=50, description="Only events of these types count.")]
+EventTypes = Annotated[list[EventType] | None, Query(max_length=50, description="Only events of these types count.")]
 
 
 @router.get("/popular")

@@ -13,7 +13,7 @@ from app.api.etag import ChangeCondition, IfNoneMatchTag, WriteCondition, is_unc
 from app.api.uploads import item_with_media, one_medium
 from app.core.errors import MediaNotFound
 from app.core.types import ItemState
-from app.items.schemas import ItemFields, ItemPage, ItemPatch, ItemRead
+from app.items.schemas import ItemCreate, ItemFields, ItemPage, ItemPatch, ItemRead
 from app.stores.blobs import CHUNK_BYTES
 
 router = APIRouter(prefix="/items", tags=["items"], dependencies=documented)
@@ -36,9 +36,13 @@ _MEDIUM = {
         },
     },
 }
+_ITEM = ItemCreate.model_json_schema(ref_template="#/components/schemas/{model}")
+_ITEM.pop("$defs", None)  # they are among the components: ItemFields has the same
+_ITEM["examples"] = [{"item_id": "i1", **one} for one in _ITEM["examples"]]
 _ITEM_WITH_MEDIA = {
     "required": True,
     "content": {
+        "application/json": {"schema": _ITEM},
         "multipart/form-data": {
             "schema": {
                 "type": "object",
@@ -73,7 +77,10 @@ async def put_item(
 
 @router.post("", responses={201: {"model": ItemRead}}, openapi_extra={"requestBody": _ITEM_WITH_MEDIA})
 async def post_item(request: Request, edge: EdgeDep, principal: Ingester, response: Response) -> ItemRead:
-    """Create or replace an item together with its media, in one request: all of it is taken or nothing."""
+    """Create or replace an item together with its media, in one request: all of it is taken or nothing.
+
+    Without media it may be sent as JSON.
+    """
     intake = edge.context.intake
     async with item_with_media(request, intake) as (new, files):
 

@@ -44,8 +44,8 @@ _IMPORT: dict[str, Any] = {
 async def create_import(request: Request, response: Response, edge: EdgeDep, principal: Admin) -> ImportRead:
     """Import a file of items or events: uploaded as multipart, or one below `imports/` of the blob store."""
     if request.headers.get("content-type", "").startswith(MULTIPART):
-        upload = await kept_upload(request, edge.context.transfers, principal.project)
-        job = await edge.call(principal.project, lambda services: services.transfers.import_upload(upload))
+        async with kept_upload(request, edge.context.transfers, principal.project) as upload:
+            job = await edge.call(principal.project, lambda services: services.transfers.import_upload(upload))
     else:
         order = await blob_order(request)
         job = await edge.call(principal.project, lambda services: services.transfers.import_blob(order))

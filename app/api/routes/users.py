@@ -80,6 +80,7 @@ async def get_history(
 @router.get("/users/{user_id}/export", response_class=StreamingResponse)
 async def export_user(user_id: UserIdPath, edge: EdgeDep, principal: Ingester) -> StreamingResponse:
     """Everything that is held of the person, as one JSON document: attributes, events, recorded answers."""
+    await edge.answers.flush()
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES))  # noqa: SIM115 - closed once it is sent
     try:
         await edge.call(principal.project, lambda services: services.users.export(user_id, file))

@@ -1,5 +1,6 @@
 """The document says of every operation what a person and a program need: purpose, examples, problems, keys."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,3 +125,11 @@ def test_the_pages_are_there(shared: Service) -> None:
     assert shared.client.get("/docs").status_code == 200
     assert shared.client.get("/v1/docs").status_code == 200
     assert shared.client.get("/ui/").status_code == 200
+
+
+def test_the_page_of_the_api_loads_nothing_from_elsewhere(shared: Service) -> None:
+    page = shared.client.get("/docs").text
+    addresses = [one for one in re.findall(r'(?:src|href)="([^"]+)"', page) if not one.startswith("data:")]
+    assert "ui/docs.js" in addresses
+    assert [one for one in addresses if "//" in one] == []
+    assert {shared.client.get(f"/v1/{one}").status_code for one in addresses} == {200}

@@ -10,7 +10,7 @@ from app.core.cursor import decode_cursor, encode_cursor
 from app.core.errors import InvalidRequest
 
 
-@given(st.integers(1 - 2**63, 2**63 - 1), st.text(max_size=40))
+@given(st.integers(1 - 2**63, 2**63 - 1), st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40))
 def test_a_position_comes_back(number: int, text: str) -> None:
     assert decode_cursor(encode_cursor(number, text), int, str) == [number, text]
 
@@ -43,6 +43,12 @@ def test_what_we_did_not_give_out_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         decode_cursor(cursor, int)
     assert caught.value.errors[0]["field"] == "cursor"
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "\ud800", "a\udfff"])
+def test_texts_that_the_database_cannot_hold_are_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        decode_cursor(forged([text]), str)
 
 
 @given(st.text(max_size=60))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from app.core.text import MAX_ATTRIBUTES_BYTES, Attributes, Identifier, Name, Title
+from app.core.text import MAX_ATTRIBUTES_BYTES, MAX_ATTRIBUTES_DEPTH, Attributes, Identifier, Name, Title
 
 identifier: TypeAdapter[str] = TypeAdapter(Identifier)
 attributes: TypeAdapter[dict[str, Any]] = TypeAdapter(Attributes)
@@ -52,3 +52,16 @@ def test_attributes_are_bounded_in_bytes() -> None:
 
 def test_a_written_out_escape_is_not_a_nul() -> None:
     assert attributes.validate_python({"a": r"\u0000"}) == {"a": r"\u0000"}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    value: Any = []
+    for _ in range(levels - 2):
+        value = [value]
+    return {"a": value}
+
+
+def test_attributes_are_nested_so_deep_at_most() -> None:
+    assert attributes.dump_json(attributes.validate_python(nested(MAX_ATTRIBUTES_DEPTH)))
+    with pytest.raises(ValidationError, match="nested at most 100 levels"):
+        attributes.validate_python(nested(MAX_ATTRIBUTES_DEPTH + 1))

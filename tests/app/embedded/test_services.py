@@ -63,6 +63,12 @@ async def test_one_cache_url_suits_every_client(running: Endpoints) -> None:
         queue.close()
 
 
+def test_the_cache_has_no_modules(running: Endpoints) -> None:
+    """Every test of the repository runs on such a server; newer Valkeys list their own engine of scripts."""
+    with redis.Redis.from_url(running.redis_url) as client:
+        assert {module[b"name"] for module in client.module_list()} <= {b"lua"}
+
+
 def test_the_cache_asks_for_its_password(running: Endpoints) -> None:
     address = running.redis_url.rpartition("@")[2]
     with redis.Redis.from_url(f"redis://{address}") as client, pytest.raises(redis.AuthenticationError):

@@ -190,6 +190,17 @@ def test_an_item_and_its_media_in_one_request(light: Service) -> None:
     assert post_item(light, {"item_id": "a", "title": "x"}, image=media.png(2)).status_code == 200
 
 
+def test_an_item_without_media_as_json(light: Service) -> None:
+    made = light.client.post("/items", json={"item_id": "a", "title": "x"})
+    assert (made.status_code, made.json()["item_id"], made.json()["title"]) == (201, "a", "x")
+    assert light.client.post("/items", json={"item_id": "a", "title": "y"}).status_code == 200
+    wrong = light.client.post("/items", json={"item_id": "a/b"})
+    assert wrong.status_code == 422
+    assert wrong.json()["errors"] == [
+        {"field": "item_id", "message": "must not contain '/' or control characters, nor be '.' or '..'"}
+    ]
+
+
 def test_all_of_it_or_nothing(light: Service) -> None:
     answer = post_item(light, {"item_id": "a", "title": "x"}, image=media.noise())
     assert answer.status_code == 422
@@ -270,15 +281,14 @@ def test_a_medium_comes_raw_or_as_a_part(shared: Service) -> None:
 
 def test_multipart_that_is_no_item(shared: Service) -> None:
     for answer, field in (
-        (shared.client.post("/items", json={"item_id": "q"}), None),
+        (shared.client.post("/items", content=b"item", headers={"Content-Type": "text/plain"}), "body"),
         (shared.client.post("/items", files={"image": media.png(1)}), "item"),
         (shared.client.post("/items", data={"item": "{"}, files={"image": media.png(1)}), "item"),
         (shared.client.post("/items", data={"item": "{}"}, files={"image": media.png(1)}), "item.item_id"),
         (shared.client.post("/items", data={"item": "[]"}, files={"image": media.png(1)}), "item"),
     ):
         assert answer.status_code == 422, answer.text
-        if field:
-            assert answer.json()["errors"][0]["field"] == field
+        assert answer.json()["errors"][0]["field"] == field
 
 
 def test_bytes_that_were_lost_are_not_found(light: Service) -> None:

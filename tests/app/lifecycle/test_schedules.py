@@ -264,6 +264,7 @@ def test_a_training_that_is_forgotten_has_no_state(light: Service) -> None:
         ({"cron": "0 0 31 2 *"}, "cron"),
         ({**DAILY, "training": {"method": "magic"}}, "training.method"),
         ({**DAILY, "training": {"hyperparameters": {"epochs": 0}}}, "training.hyperparameters.epochs"),
+        ({**DAILY, "training": {"hyperparameters": {"modalities": "\x00"}}}, "training.hyperparameters"),
         ({**DAILY, "training": {"wait": True}}, "training.wait"),
         ({"triggers": {"after_events": 0}}, "triggers.after_events"),
         ({"triggers": {"when_metric_falls": {"metric": "joy"}}}, "triggers.when_metric_falls.metric"),

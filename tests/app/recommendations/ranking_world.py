@@ -147,6 +147,11 @@ class Slow:
             and item not in self.before
         )
 
+    def due(self) -> list[str]:
+        """What is pinned to this page, which has its share of the caps before anything else."""
+        limit = self.options.limit
+        return [item for rank, item in self.pins() if rank <= self.offset + limit][:limit]
+
     def page(self) -> list[tuple[str, float]]:
         """Items with their propensities, place by place."""
         merits, order, pins = self.merits(), self.order()[: self.pool_size], self.pins()
@@ -187,7 +192,7 @@ class Slow:
         options = self.options
         for name in self.by_id[item].categories:
             most = options.category_caps.get(name, options.category_cap)
-            count = sum(name in self.by_id[other].categories for other in above)
+            count = sum(name in self.by_id[other].categories for other in {*above, *self.due()})
             if most is not None and count >= most:
                 return True
         return False

@@ -1,5 +1,6 @@
 import hashlib
 import threading
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -102,3 +103,42 @@ def test_no_reader_meets_half_a_blob(tmp_path: Path) -> None:
     writer.join()
     assert blobs.get(ONE, content_hash) == b"whole"
     assert len(files(tmp_path)) == 1
+
+
+class Bucket:
+    """As clients of buckets are: what they have listed they remember until they are told to forget."""
+
+    def __init__(self) -> None:
+        self.modified: dict[str, datetime] = {}
+        self._remembered: dict[str, datetime] | None = None
+
+    def _known(self) -> dict[str, datetime]:
+        return self.modified if self._remembered is None else self._remembered
+
+    def invalidate_cache(self) -> None:
+        self._remembered = None
+
+    def ls(self, folder: str, *, detail: bool) -> list[dict[str, Any]]:
+        self._remembered = dict(self._known())
+        return [{"name": path, "LastModified": when} for path, when in self._known().items()]
+
+    def info(self, path: str) -> dict[str, Any]:
+        return {"name": path, "LastModified": self._known()[path]}
+
+    def rm_file(self, path: str) -> None:
+        del self.modified[path]
+
+
+def test_what_is_stored_again_in_a_bucket_is_no_leftover(monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs, bucket, name = FsspecBlobStore("memory://media"), Bucket(), "ab" + "0" * 62
+    monkeypatch.setattr(blobs, "_fs", bucket)
+    path = f"{blobs._root}/{ONE}/ab/{name}"
+    bucket.modified[path] = datetime(2020, 1, 1, tzinfo=UTC)
+    assert blobs.older_than(ONE, "ab", 3_600.0) == [name]
+    bucket.modified[path] = datetime.now(UTC)
+    assert not blobs.delete_old(ONE, name, 3_600.0)
+    bucket.ls("", detail=True)
+    bucket.modified[path] = datetime(2020, 1, 1, tzinfo=UTC)
+    assert blobs.older_than(ONE, "ab", 3_600.0) == [name]
+    assert blobs.delete_old(ONE, name, 3_600.0)
+    assert bucket.modified == {}

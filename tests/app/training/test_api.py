@@ -18,6 +18,7 @@ from tests.fixtures.service import Service
         ({"hyperparameters": {"learning_rat": 0.1}}, "hyperparameters.learning_rat"),
         ({"hyperparameters": {"item_width": 9}}, "hyperparameters.heads"),
         ({"hyperparameters": []}, "hyperparameters"),
+        ({"hyperparameters": {"modalities": "\x00"}}, "hyperparameters"),
         ({"promote": "perhaps"}, "promote"),
         ({"wait": "long"}, "wait"),
         ({"priority": 1}, "priority"),

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -312,3 +313,36 @@ def test_whatever_a_line_says_it_is_answered(shared: Service, lines: list[Any]) 
 def test_whatever_the_bytes_are(shared: Service, body: bytes, path: str, headers: dict[str, str]) -> None:
     answer = shared.client.post(path, content=body, headers=headers)
     assert answer.status_code in (200, 422), answer.text
+
+
+def test_a_title_of_which_no_text_can_be_made_harms_no_other(light: Service) -> None:
+    report = light.client.post("/items:batch", json=[{"item_id": "a", "title": "\ufeff \ufeff"}, {"item_id": "b"}]).json()
+    assert [line["status"] for line in report["results"]] == ["created", "created"]
+    assert light.client.get("/items/a").json()["media"] == {}
+    assert light.client.put("/items/c", json={"title": "\ufeff"}).status_code == 201
+
+
+def test_fields_longer_than_a_text_may_be_harm_no_other(
+    light_settings: Settings, fakes: dict[str, FakeEncoder]
+) -> None:
+    short = light_settings.model_copy(update={"media": dataclasses.replace(light_settings.media, text_characters=20)})
+    with running_service(short, fakes) as service:
+        lines = [
+            {"item_id": "a", "title": "x" * 21},
+            {"item_id": "b", "title": "x" * 20},
+            {"item_id": "c", "title": "x" * 21, "media": {"text": {"text": "short"}}},
+        ]
+        report = service.client.post("/items:batch", json=lines).json()
+    assert [line["status"] for line in report["results"]] == ["rejected", "created", "created"]
+    (error,) = report["results"][0]["errors"]
+    assert (error["field"], error["limit"], error["actual"]) == ("description", 20, 21)
+
+
+def test_cells_that_only_read_like_numbers_are_texts(light: Service) -> None:
+    cells = ["NaN", "Infinity", "-Infinity", "1e999", "1e3", "1" + "0" * 400]
+    header = ",".join(["item_id", *(f"attributes.a{n}" for n in range(len(cells)))])
+    table = f"{header}\ni,{','.join(cells)}\n".encode()
+    answer = light.client.post("/items:batch", content=table, headers={"Content-Type": "text/csv"})
+    assert '"created"' in answer.text, answer.text
+    found = light.client.get("/items/i").json()["attributes"]
+    assert list(found.values()) == ["NaN", "Infinity", "-Infinity", "1e999", 1000.0, 10**400]

@@ -289,6 +289,13 @@ def test_a_byte_now_and_then_does_not_hold_it_up(host: Host, begin: bytes) -> No
         get(downloader(host, total_s=0.5, read_s=5.0), host.url())
 
 
+def test_a_handshake_that_never_comes_to_an_end_does_not_hold_it_up(host: Host) -> None:
+    """The header of a TLS record of 16,384 bytes, and then a byte now and then."""
+    host.handler = raw(b"\x16\x03\x03\x40\x00", *[b"\x02"] * 1_000, pause_s=0.02)
+    with failing(retry=True, match="too slow"):
+        get(downloader(host, total_s=0.5, read_s=5.0), host.url().replace("http:", "https:"))
+
+
 def test_nobody_there(host: Host) -> None:
     host.listener.shutdown(socket.SHUT_RDWR)
     host.listener.close()
@@ -308,7 +315,7 @@ def test_no_such_name(host: Host) -> None:
 def test_the_certificate_has_to_be_the_hosts(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     names: list[str] = []
 
-    def refuse(self: ssl.SSLContext, connection: socket.socket, server_hostname: str) -> None:
+    def refuse(self: ssl.SSLContext, connection: socket.socket, *, server_hostname: str, **_: Any) -> None:
         assert self.check_hostname
         assert self.verify_mode is ssl.CERT_REQUIRED
         names.append(server_hostname)

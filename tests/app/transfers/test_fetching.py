@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -282,3 +283,21 @@ def test_other_projects_media_are_left_alone(fetching: Service, host: Host) -> N
     assert {path.relative_to(fetching.settings.data_dir / "blobs").parts[0] for path in stored} <= {
         str(fetching.project), str(fetching.project + 1)
     }  # fmt: skip
+
+
+def test_a_disk_that_is_full_is_not_the_addresss_fault(
+    fetching: Service, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    put_item(fetching, "a", "x")
+    want(fetching, "a", host.url())
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="no space"):
+        broken.setattr(type(fetching.context.intake), "accept", full)
+        fetching.run_jobs()
+    fetch = media_of(fetching, "a")["image"]["fetch"]
+    assert (fetch["state"], fetch["attempts"]) == ("pending", 0)
+    make_due(fetching)
+    fetching.run_jobs()
+    assert media_of(fetching, "a")["image"]["fetch"]["state"] == "fetched"

@@ -10,9 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import text
 
+from app.core.errors import DependencyUnavailable
 from app.jobs.run import JobInterrupted, JobRun, run_job
 from app.jobs.service import SweepPolicy, sweep_jobs
 from app.transfers.importing import Importer
+from app.transfers.service import TransferService
 from tests.fixtures.service import Service
 
 pytestmark = pytest.mark.usefixtures("transfers")
@@ -330,3 +332,43 @@ def test_a_worker_that_dies_after_a_chunk_costs_nothing_that_was_written(
     assert (job["state"], job["attempts"], job["progress"]["lines"]) == ("succeeded", 2, 601)
     assert written == list(range(1, 602))
     assert [error["line"] for error in job["errors"]] == [601]
+
+
+def test_names_that_a_row_cannot_hold_end_no_import(light: Service) -> None:
+    odd = {"item_id": "b", "bad\x00" + "x" * 1_000: 1, **{f"more{n}": 1 for n in range(50)}}
+    job = imported(light, "items.ndjson", ndjson([{"item_id": "a"}, odd, {"item_id": "c"}]), kind="items")
+    assert (job["state"], job["progress"]["created"], job["progress"]["rejected"]) == ("succeeded", 2, 1)
+    (error,) = job["errors"]
+    assert len(error["errors"]) == 10
+    assert error["errors"][0]["field"] == "bad\ufffd" + "x" * 296
+    rejects = light.client.get(f"/admin/imports/{job['id']}/rejects").json()
+    assert rejects["errors"][0]["field"] == "bad\x00" + "x" * 1_000
+
+
+def test_a_column_that_a_row_cannot_hold_ends_the_import_with_its_reason(light: Service) -> None:
+    job = imported(light, "items.csv", b"item_id,ti\x00tle\na,b\n", kind="items")
+    assert job["state"] == "failed"
+    assert "the column 'ti\ufffdtle' is not one of items" in job["error"]
+
+
+def test_a_name_of_a_file_in_an_odd_character_set(light: Service) -> None:
+    parts = [("kind", "", b"items"), ("file", '; filename="+2AA-.ndjson"', b"{}")]
+    body = b"".join(
+        b'--b\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n' % (name.encode(), more.encode(), data)
+        for name, more, data in parts
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=b; charset=utf-7"}
+    ordered = light.client.post("/admin/imports", content=body + b"--b--\r\n", headers=headers)
+    assert ordered.status_code == 202, ordered.text
+    assert ordered.json()["source"] == "?.ndjson"
+
+
+def test_a_file_whose_import_cannot_be_ordered_is_not_kept(
+    light: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise DependencyUnavailable("away")
+
+    monkeypatch.setattr(TransferService, "import_upload", refuse)
+    assert upload(light, "items.ndjson", ndjson(items(1)), kind="items").status_code == 503
+    assert not [path for path in tmp_path.rglob("imports/**/*") if path.is_file()]

@@ -10,6 +10,7 @@ from redis import Redis
 from sqlalchemy import create_engine, text
 
 from app.api.routes import users
+from app.core.cursor import MAX_NUMBER
 from app.core.errors import UserNotFound
 from app.db.base import Base
 from app.db.tables import EventRow
@@ -18,6 +19,7 @@ from app.jobs.run import JobInterrupted
 from app.jobs.service import SweepPolicy, sweep_jobs
 from app.stores.sequence_cache import MARK_S, RedisSequenceWriter
 from app.users.erasure import ErasureService
+from app.users.erasures import ErasureRepository
 from app.users.holdings import personal_tables
 from tests.app.users.test_users_api import event, record_answer, send
 from tests.fixtures.service import Service
@@ -334,3 +336,19 @@ def test_merged_events_are_erased_with_the_user(trained: Service) -> None:
     assert erase(trained)["removed"]["events"] == 1
     with trained.context.database.transaction() as transaction:
         assert transaction.session.query(EventRow).filter(EventRow.user_id == "anonymous").count() == 0
+
+
+def test_what_two_write_into_a_report_at_once_is_both_there(trained: Service) -> None:
+    live(trained)
+    number = erase(trained)["id"]
+    database = trained.context.database
+    with database.transaction() as publishing:
+        erasures = ErasureRepository(publishing, trained.project)
+        seen = erasures.since(0, until_event=MAX_NUMBER)
+        with database.transaction() as late:
+            row = ErasureRepository(late, trained.project).get(number)
+            assert row is not None
+            row.report = {**row.report, "removed": {**row.report["removed"], "answers": 77}}
+        erasures.add_version(seen, "v9")
+    report = trained.client.get(f"/admin/erasures/{number}").json()
+    assert (report["removed"]["answers"], report["model_versions"][0]) == (77, "v9")

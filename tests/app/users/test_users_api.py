@@ -1,5 +1,6 @@
 """Users over HTTP: attributes, lists, history and export."""
 
+import json
 import uuid
 from typing import Any
 
@@ -198,3 +199,21 @@ def test_projects_do_not_see_each_others_users(shared: Service, name: str) -> No
 @pytest.mark.parametrize("body", [{"attributes": {"a": "\x00"}}, {"name": "x"}, {"attributes": []}, []])
 def test_what_cannot_be_attributes_is_refused(shared: Service, name: str, body: Any) -> None:
     assert shared.client.put(f"/users/{name}", json=body).status_code == 422
+
+
+def test_the_export_has_an_answer_of_a_moment_ago(shared: Service, name: str) -> None:
+    shared.client.put(f"/users/{name}", json={"attributes": {}})
+    answer = shared.client.get(f"/recommend/{name}").json()
+    export = shared.client.get(f"/users/{name}/export").json()
+    assert [one["id"] for one in export["answers"]] == [answer["recommendation_id"]]
+
+
+def test_the_export_has_every_digit_and_every_level(shared: Service, name: str) -> None:
+    deep: Any = 10**40
+    for _ in range(99):
+        deep = [deep]
+    put = shared.client.put(f"/users/{name}", json={"attributes": {"deep": deep}})
+    assert put.status_code == 201, put.text
+    exported = shared.client.get(f"/users/{name}/export")
+    assert exported.status_code == 200, exported.text
+    assert json.loads(exported.content)["attributes"] == {"deep": deep}

@@ -13,6 +13,7 @@ from app.core.jobs import JobKind
 from app.core.types import JobState
 from app.db.tables import JobRow, WebhookDeliveryRow
 from app.jobs.ending import JobEnding
+from app.webhooks import delivery
 from app.webhooks.delivery import FIRST_RETRY_S, LONGEST_RETRY_S, ensure_deliveries, retry_delay_s
 from app.webhooks.events import WebhookEvent
 from app.webhooks.outbox import WebhookOutbox, tell_endings
@@ -275,3 +276,19 @@ def test_experiments_and_erasures_are_told(light: Service, receiver: Receiver) -
     assert len(receiver.received) == 3
     assert told["experiment.started"] == told["experiment.stopped"] == {"experiment_id": experiment, "name": "x"}
     assert told["user.erased"] == {"erasure_id": erasure["id"], "removed": erasure["removed"]}
+
+
+def test_a_job_ends_after_a_slice_and_another_one_goes_on(
+    light: Service, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "SLICE_S", 0.0)
+    monkeypatch.setattr(delivery, "AT_ONCE", 2)
+    listen(light, receiver)
+    for _ in range(3):
+        emit(light)
+    assert len(light.run_jobs()) == 1
+    assert len(receiver.received) == 2
+    with light.context.database.transaction() as transaction:
+        ensure_deliveries(transaction, light.context.queue)
+    light.run_jobs()
+    assert len(receiver.received) == 3
