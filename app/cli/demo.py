@@ -29,7 +29,8 @@ async def prepare_demo(client: AsyncClient, folder: Path) -> dict[str, Any]:
     """Bring the service to a live model of the demo catalogue; what earlier starts have done is not done again.
 
     Returns:
-        "try": curl command lines by what they show; "sample": an answer of `/recommend`.
+        "page": the address of the web page with the list of a user; "try": curl command lines by what they show;
+        "sample": an answer of `/recommend`.
 
     Raises:
         ClientError: A step failed; the next start goes on from there.
@@ -44,7 +45,8 @@ async def prepare_demo(client: AsyncClient, folder: Path) -> dict[str, Any]:
         await _train(client)
     user = _first(folder / "events.csv", "user_id")
     sample = await client.get(f"/recommend/{user}", limit=5)
-    return {"try": _commands(client, folder, user=user), "sample": sample}
+    page = f"{client.url}/ui/#key={client.key}&user={user}"
+    return {"page": page, "try": _commands(client, folder, user=user), "sample": sample}
 
 
 def _generate(folder: Path) -> None:

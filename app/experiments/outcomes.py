@@ -4,16 +4,18 @@ A unit is a user, or an answer to a session without one. A success is an item of
 metric's types is attributed to (`app.impressions.attribution`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
+from app.core.errors import AnswerTimedOut
 from app.db.repository import Repository
 from app.db.tables import ExperimentRow
 from app.experiments.ratio import Moments
 from app.impressions.attribution import ATTRIBUTED, CLOCK_SKEW_S
+from app.impressions.patience import LONGEST_S, TookTooLong, rows_in_time
 
 _SHOWN = f"""
 WITH shown AS MATERIALIZED (
@@ -101,24 +103,30 @@ class DraftOutcome:
 
 
 class OutcomeRepository(Repository):
-    """What came of the experiments of one project."""
+    """What came of the experiments of one project; every method may raise AnswerTimedOut."""
 
     def split(self, experiment: ExperimentRow) -> Mapping[str, ArmOutcome]:
         """By the name of the arm; one that nobody saw is missing."""
-        rows = self.session.execute(_SPLIT, self._values(experiment)).all()
+        rows = self._rows(_SPLIT, self._values(experiment))
         return {row.arm: _arm_outcome(row) for row in rows if row.arm is not None}
 
     def drafted(self, experiment: ExperimentRow) -> DraftOutcome:
         """Of an interleaving."""
         first, second = (arm.name for arm in experiment.arms)
         values = {**self._values(experiment), "first": first, "second": second}
-        row = self.session.execute(_INTERLEAVED, values).one()
+        (row,) = self._rows(_INTERLEAVED, values)
         return DraftOutcome(**{name: int(value) for name, value in row._mapping.items()})
 
     def by_version(self, experiment: ExperimentRow) -> Mapping[tuple[str | None, str | None], int]:
         """Answers by arm and by the version that made them, None without one."""
         values = {"project": self.project, "experiment": experiment.id}
-        return {(arm, version): count for arm, version, count in self.session.execute(_BY_VERSION, values)}
+        return {(arm, version): count for arm, version, count in self._rows(_BY_VERSION, values)}
+
+    def _rows(self, statement: TextClause, values: Mapping[str, Any]) -> Sequence[Any]:
+        try:
+            return rows_in_time(self.session, statement, values, longest_s=LONGEST_S)
+        except TookTooLong as error:
+            raise AnswerTimedOut("The answers of the experiment were not counted", timeout_s=LONGEST_S) from error
 
     def _values(self, experiment: ExperimentRow) -> dict[str, Any]:
         return {

@@ -8,7 +8,6 @@ import numpy as np
 from app.impressions.intervals import Z_95, wilson_bounds
 
 
-
 @dataclass(frozen=True)
 class Interval:
     """A confidence interval at 95 %."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from itertools import islice
 from uuid import UUID
 
+from app.core.types import ProjectId
 from app.impressions.record import AnswerRecord
 
 
@@ -52,6 +53,10 @@ class BoundedAnswers:
         """Remove, from the oldest on, the answers that were given before that moment (seconds since 1970)."""
         while self._answers and (oldest := next(iter(self._answers.values()))).at < at:
             self._remove(oldest.id)
+
+    def drop_of(self, project: ProjectId, user_id: str) -> None:
+        """Remove every answer to a user."""
+        self.discard([one for one in self._answers.values() if (one.project, one.user_id) == (project, user_id)])
 
     def _remove(self, answer_id: UUID) -> None:
         self._weight -= _weight(self._answers.pop(answer_id))

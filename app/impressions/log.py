@@ -101,6 +101,10 @@ class BufferedAnswerLog:
         elif self._recent.get(answer_id) is None:
             await self.find(project, answer_id)
 
+    def forget(self, project: ProjectId, user_id: str) -> None:
+        """Remember no answer to a user beyond what is in the database, or waits to be."""
+        self._recent.drop_of(project, user_id)
+
     def _may_still_come_s(self, answer_id: UUID) -> float:
         """How long it makes sense to wait for an answer, by the time that its id holds."""
         longest = self._flush_s + MARGIN_S

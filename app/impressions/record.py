@@ -130,6 +130,9 @@ class AnswerLog(AnswerSink, Protocol):
     async def flush(self) -> None:
         """Return when every answer that this process has given is in the database."""
 
+    def forget(self, project: ProjectId, user_id: str) -> None:
+        """Remember no answer to a user beyond what is in the database, or waits to be."""
+
 
 class MemoryAnswerLog:
     """The twin for unit tests."""
@@ -151,3 +154,8 @@ class MemoryAnswerLog:
 
     async def flush(self) -> None:
         """There is no database."""
+
+    def forget(self, project: ProjectId, user_id: str) -> None:
+        """Forget every answer to the user."""
+        for answer in [one for one in self.answers.values() if (one.project, one.user_id) == (project, user_id)]:
+            del self.answers[answer.id]

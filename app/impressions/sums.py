@@ -6,17 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from psycopg.errors import QueryCanceled
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 
 from app.core.errors import InvalidRequest
 from app.db.repository import Repository
 from app.impressions.attribution import ATTRIBUTED, Attribution
+from app.impressions.patience import LONGEST_S, TookTooLong, rows_in_time
 
 CURVE_RANKS = 20
-LONGEST_S = 30
-"""After that the database gives up."""
 
 
 class GroupBy(StrEnum):
@@ -153,16 +150,8 @@ class SumRepository(Repository):
 
     def _bounded(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
         """The rows of a statement that may not take longer than `LONGEST_S`."""
-        session = self.session
-        before = session.scalars(text("SELECT current_setting('statement_timeout')")).one()
-        change = text("SELECT set_config('statement_timeout', :value, true)")
-        session.execute(change, {"value": f"{LONGEST_S}s"})
         try:
-            rows = session.execute(text(statement), parameters).all()
-        except OperationalError as error:
-            if isinstance(error.orig, QueryCanceled):
-                message = f"counting takes longer than {LONGEST_S} s: take a shorter time"
-                raise InvalidRequest.of("since", message) from error
-            raise
-        session.execute(change, {"value": before})
-        return rows
+            return rows_in_time(self.session, text(statement), parameters, longest_s=LONGEST_S)
+        except TookTooLong as error:
+            message = f"counting takes longer than {LONGEST_S} s: take a shorter time"
+            raise InvalidRequest.of("since", message) from error

@@ -124,7 +124,8 @@ class ItemBatchService:
             line = ItemLine.model_validate(raw)
         except ValidationError as error:
             return _rejected(
-                {"field": ".".join(map(str, one["loc"])) or "item", "message": message_of(one)} for one in error.errors()
+                {"field": ".".join(map(str, one["loc"])) or "item", "message": message_of(one)}
+                for one in error.errors()
             )
         try:
             for modality, medium in line.media.items():

@@ -199,7 +199,7 @@ def run_job(
         except CrossanError as error:
             run.fail(error.detail)
         except (OperationalError, PoolTimeout, JobInterrupted):
-            # The database or a connection to it was away, or a process was killed: without a heartbeat the sweep takes the job up again.
+            # The database was away or busy, or a process was killed: without a heartbeat the sweep takes the job up.
             raise
         except Exception as error:
             run.fail(f"{type(error).__name__}: {error}")

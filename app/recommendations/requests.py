@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.core.text import EventType, Identifier, Name
+from app.events.repository import microseconds
 from app.events.schemas import Timestamp
 from app.recommendations.options import MAX_LIMIT, RankingOptions
 from app.stores.sequence_state import SequenceEvent, SequenceState

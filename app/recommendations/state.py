@@ -20,6 +20,10 @@ __all__ = ["FALLBACK_ITEMS", "Look", "ProjectState", "ServedVersion", "TrendingP
 
 FALLBACK_ITEMS = 2_000
 """Items kept of the trending and of the latest."""
+LARGE_CHANGE = 2_000
+"""So many changed items are written into the present catalogue while requests wait: about 15 ms."""
+MANY_TIMES = 8
+"""More than that, and more than one in so many, are read with all others into a new one, while requests go on."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,9 @@ class ProjectState:
             mark = repository.mark()
             start = FROM_THE_START if self.catalogue.is_worn else self._start
             updates = repository.changed_items(since=start)
+            if start != FROM_THE_START and len(updates) > max(LARGE_CHANGE, len(self.catalogue) / MANY_TIMES):
+                start = FROM_THE_START
+                updates = repository.changed_items(since=start)
             # Nobody shares a new catalogue yet, so it is filled here, in the thread.
             catalogue = _filled(updates) if start == FROM_THE_START else None
             experiments = running(transaction.session, self.project)

@@ -64,7 +64,10 @@ class TransferStore:
         """Bytes of a file of an import; raises FileNotFoundError, or PathRefused."""
         where = self._path(IMPORTS, project, checked_path(path))
         self._fs.invalidate_cache()
-        info = self._fs.info(where)
+        try:
+            info = self._fs.info(where)
+        except NotADirectoryError as error:
+            raise FileNotFoundError(path) from error
         if info["type"] != "file":
             raise FileNotFoundError(path)
         return int(info["size"])

@@ -35,13 +35,14 @@ def sweep() -> None:
     with base.database.transaction() as transaction:
         ensure_deliveries(transaction, base.queue)
     with base.database.transaction() as transaction:
-        discard_ended(transaction, base.artifacts)
-    with base.database.transaction() as transaction:
-        discard_old(transaction, base.transfers, older_s=settings.transfer_keep_s)
-    with base.database.transaction() as transaction:
         forget_answers(transaction, days=settings.answer_days)
     with base.database.transaction() as transaction:
         forget_expired(transaction, keep_s=settings.idempotency_s)
+    # Files come last: one that cannot be removed keeps nothing else from being done.
+    with base.database.transaction() as transaction:
+        discard_ended(transaction, base.artifacts)
+    with base.database.transaction() as transaction:
+        discard_old(transaction, base.transfers, older_s=settings.transfer_keep_s)
 
 
 @celery_app.task(name=SCHEDULES_TASK)

@@ -1,7 +1,6 @@
 """Items and their media come in, are looked at, and go."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response, status
@@ -10,11 +9,11 @@ from fastapi.responses import StreamingResponse
 from app.api.auth import Ingester, documented
 from app.api.deps import Cursor, EdgeDep, ItemIdPath, Limit
 from app.api.etag import ChangeCondition, IfNoneMatchTag, WriteCondition, is_unchanged, tagged
+from app.api.file_answers import pieces_of
 from app.api.uploads import item_with_media, one_medium
 from app.core.errors import MediaNotFound
 from app.core.types import ItemState
 from app.items.schemas import ItemCreate, ItemFields, ItemPage, ItemPatch, ItemRead
-from app.stores.blobs import CHUNK_BYTES
 
 router = APIRouter(prefix="/items", tags=["items"], dependencies=documented)
 
@@ -52,7 +51,7 @@ _ITEM_WITH_MEDIA = {
                 },
                 "additionalProperties": _BINARY["schema"],
             }
-        }
+        },
     },
 }
 
@@ -132,13 +131,7 @@ async def get_media(item_id: ItemIdPath, modality: str, edge: EdgeDep, principal
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox",
     }
-    return StreamingResponse(_chunks(file), media_type=medium.content_type, headers=headers)
-
-
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
+    return StreamingResponse(pieces_of(file), media_type=medium.content_type, headers=headers)
 
 
 @router.get("/{item_id}", response_model=ItemRead, responses={304: {"description": "It is as you have it."}})

@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
 from typing import Annotated, BinaryIO, cast
 
 from fastapi import APIRouter, Path, Query, Response, status
@@ -10,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from app.api.auth import Admin, Ingester, documented
 from app.api.deps import Cursor, EdgeDep, Limit, UserIdPath
+from app.api.file_answers import pieces_of
 from app.core.cursor import MAX_NUMBER
 from app.core.text import Identifier
 from app.users.schemas import (
@@ -26,7 +26,7 @@ from app.users.schemas import (
 
 router = APIRouter(tags=["users"], dependencies=documented)
 
-SPOOL_BYTES = CHUNK_BYTES = 1 << 20
+SPOOL_BYTES = 1 << 20
 LATE_ANSWERS = 2
 """After so many flush intervals every answer that was given before an erasure has been written down."""
 ErasureId = Annotated[int, Path(ge=1, le=MAX_NUMBER, description="The report's number.")]
@@ -88,13 +88,7 @@ async def export_user(user_id: UserIdPath, edge: EdgeDep, principal: Ingester) -
         file.close()
         raise
     file.seek(0)
-    return StreamingResponse(_chunks(file), media_type="application/json")
-
-
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
+    return StreamingResponse(pieces_of(file), media_type="application/json")
 
 
 @router.post("/users/{user_id}/merge")
@@ -108,6 +102,7 @@ async def erase_user(user_id: UserIdPath, edge: EdgeDep, principal: Ingester) ->
     """Erase the person everywhere; the report says what went where, and which versions had learned from it."""
     report = await edge.call(principal.project, lambda services: services.erasures.erase(user_id))
     await asyncio.sleep(LATE_ANSWERS * edge.context.settings.answer_flush_s)
+    edge.answers.forget(principal.project, user_id)
     return await edge.call(
         principal.project,
         lambda services: services.erasures.erase_late_answers(report.id, user_id, until=report.erased_at),

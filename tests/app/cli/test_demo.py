@@ -37,6 +37,7 @@ async def test_it_imports_waits_trains_and_shows_the_way_in(service: FakeService
     assert service.pending == 0
     assert service.live_model == "v1"
     assert result["sample"]["user_id"] == "demo-u"
+    assert result["page"] == f"{URL}/ui/#key={KEY}&user=demo-u"
     first, upload, second = (shlex.split(command) for command in result["try"].values())
     assert f"Authorization: Bearer {KEY}" in first
     assert first[-1] == f"{URL}/recommend/demo-u?limit=5"

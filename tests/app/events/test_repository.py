@@ -33,3 +33,20 @@ def test_sequences_have_items_and_whole_seconds_in_the_order_of_time(database_ur
         UserSequence("u", ["a", "b", "c"], [-1, 1_767_225_601, 1_767_225_601], late),
         UserSequence("v", ["a"], [1_767_225_601], late),
     ]
+
+
+def test_a_past_is_that_of_its_number_whatever_came_later(database_url: str) -> None:
+    """An event that is stored later with an earlier time was not there yet: it has made nothing seen."""
+    database = Database(database_url, pool_size=2)
+    with database.transaction() as transaction:
+        events = EventRepository(transaction, ensure_project(transaction, "p"))
+        events.insert([_event("u", item, _at(2026, 1, day)) for item, day in (("a", 1), ("b", 2), ("c", 3))])
+        through = events.newest_number()
+        events.insert([_event("u", "d", _at(2025, 1, 1)), _event("u", "e", _at(2026, 2, 1))])
+        then = events.past("u", limit=2, through=through)
+        now = events.past("u", limit=2)
+        whole = events.past("u", limit=9)
+    database.close()
+    assert (then.item_ids, [item.item_id for item in then.older]) == (["b", "c"], ["a"])
+    assert (now.item_ids, {item.item_id for item in now.older}) == (["c", "e"], {"a", "b", "d"})
+    assert (whole.item_ids, whole.older) == (["d", "a", "b", "c", "e"], [])

@@ -68,3 +68,21 @@ def test_what_is_left_of_one_ranking_counts_for_neither() -> None:
     assert drafted[-2:] == [(3, None), (4, None)]
     assert team_draft([], [2, 3], limit=4, seed=0) == [(2, None), (3, None)]
     assert team_draft([], [], limit=4, seed=0) == []
+
+
+def test_what_the_referee_refuses_is_passed_over() -> None:
+    class AtMostTwoBelowTen:
+        def __init__(self) -> None:
+            self.small = 0
+
+        def allows(self, row: int, team: int) -> bool:
+            return row >= 10 or self.small < 2
+
+        def note(self, row: int) -> None:
+            self.small += row < 10
+
+    for seed in range(20):
+        drafted = team_draft([1, 2, 3, 11], [4, 5, 12, 13], limit=9, seed=seed, referee=AtMostTwoBelowTen())
+        rows = [row for row, _ in drafted]
+        assert set(rows[:2]) == {1, 4}
+        assert sorted(rows[2:]) == [11, 12, 13]

@@ -3,7 +3,9 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 
+from app.experiments import outcomes
 from app.experiments.ratio import Moments
 from tests.app.experiments.answers import add_answer, add_event, add_version
 from tests.fixtures.service import Service
@@ -138,3 +140,11 @@ def test_answers_of_other_experiments_do_not_count(shared: Service) -> None:
     add_answer(shared, experiment_id=number + 1, arm="a")
     add_answer(shared, experiment_id=None, arm="a")
     assert results(shared, number)["arms"][0]["answers"] == 0
+
+
+def test_counting_that_takes_too_long_is_given_up(shared: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = experiment(shared, a={"share": 0.5}, b={"share": 0.5})
+    monkeypatch.setattr(outcomes, "_SPLIT", text("SELECT pg_sleep(20)"))
+    monkeypatch.setattr(outcomes, "LONGEST_S", 0.05)
+    answer = shared.client.get(f"{PATH}/{number}")
+    assert (answer.status_code, answer.json()["type"].endswith("answer-timed-out")) == (504, True)

@@ -296,3 +296,11 @@ async def test_deleting_a_project_deletes_its_answers(database: Database, projec
             transaction.session.scalars(select(func.count()).select_from(t)).one() for t in (AnswerRow, AnswerPoolRow)
         ]
     assert left == [0, 0]
+
+
+def test_everything_that_an_answer_holds_weighs() -> None:
+    heavy = dataclasses.replace(answer(OTHER, ["a"]), session=[{}] * 10, rotated={"b": 1.0}, pool=["c"] * 5)
+    bounded = BoundedAnswers(18)
+    assert bounded.add(heavy) == 0
+    assert bounded.add(answer(OTHER, [])) == 1
+    assert len(bounded) == 1

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.core.cursor import encode_cursor
 from app.recommendations.popular import Merit, PopularityCounter, PopularityRepository, Question
 from app.recommendations.popular_lists import CountedList, ItemList
 from tests.fixtures.service import Service
@@ -207,3 +208,16 @@ def test_projects_do_not_see_each_others_lists(shared: Service, shop: TestClient
     other.put("/items/a", json={"title": "theirs"})
     assert listed(ask(other, "/popular")) == []
     assert [item["title"] for item in ask(other, "/latest")["items"]] == ["theirs"]
+
+
+@pytest.mark.parametrize("path", ["/popular", "/trending"])
+@pytest.mark.parametrize("until_us", [-1, 9_000_000_000_000_000_000])
+def test_a_cursor_from_beyond_time_is_refused(shop: TestClient, path: str, until_us: int) -> None:
+    answer = shop.get(path, params={"cursor": encode_cursor(until_us, 0, 0)})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor")
+
+
+@pytest.mark.parametrize("path", ["/popular", "/trending"])
+def test_a_type_that_no_event_can_have_is_refused(shop: TestClient, path: str) -> None:
+    answer = shop.get(path, params={"type": "a b"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"].partition(".")[0]) == (422, "type")

@@ -264,6 +264,13 @@ def test_what_is_wrong_is_named(shared: Service, field: str, value: Any) -> None
     assert answer.json()["errors"][0]["field"].partition(".")[0] == field
 
 
+@pytest.mark.parametrize("field", ["pinned", "category_caps"])
+def test_a_number_that_is_not_there_is_asked_for(shared: Service, field: str) -> None:
+    answer = shared.client.get("/recommend/u", params={field: "a"})
+    message = "must be written as name:number, like i7:1"
+    assert answer.json()["errors"] == [{"field": field, "message": message}]
+
+
 def test_what_is_no_json_is_refused(shared: Service) -> None:
     answer = shared.client.post("/recommend", content=b"{")
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body")

@@ -1,6 +1,7 @@
 """Which options, version and scenario a request gets; and the lists of experiments."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,12 +11,15 @@ from app.core.errors import ScenarioNotFound
 from app.core.ids import uuid7
 from app.experiments.interleaving import team_draft
 from app.experiments.running import Arm, RunningExperiment
+from app.recommendations.answers import Made, record_of
 from app.recommendations.listing import Task, make_list
 from app.recommendations.options import RankingOptions
-from app.recommendations.planning import plan
+from app.recommendations.paging import Chain
+from app.recommendations.past import Past
+from app.recommendations.planning import plan, plan_again
 from app.recommendations.requests import RecommendRequest
 from app.recommendations.state import ProjectState
-from app.recommendations.view import FIRST_PAGE
+from app.recommendations.view import FIRST_PAGE, Page
 from app.scenarios.schemas import Scenario
 from tests.app.recommendations.ranking_world import NOW, Thing, ids_of, past_of, view_of
 
@@ -38,6 +42,8 @@ def state_of(*experiments: RunningExperiment) -> ProjectState:
         name="v1",
     )
     found = SimpleNamespace(
+        project=1,
+        snapshot="1:1:",
         catalogue=VIEW.catalogue,
         live=served,
         versions={"v1": served},
@@ -134,3 +140,37 @@ def test_rankings_that_agree_share_one_list() -> None:
     ranked = make_list(state, plan(state, asked(limit=6), unit="u"), task()).ranked
     assert ids_of(VIEW, ranked.rows) == [f"i{n}" for n in range(6)]
     assert sorted(ranked.sources) == ["a"] * 3 + ["b"] * 3
+
+
+def test_caps_hold_for_the_whole_list_of_an_interleaving() -> None:
+    both = experiment(Arm("a", 0.5, None, None), Arm("b", 0.5, "v1", None), interleaved=True)
+    for seed in range(10):
+        settled = plan(state_of(both), asked(limit=6, category_cap=2, pinned={"i7": 2}), unit="u")
+        shown = ids_of(VIEW, make_list(state_of(both), settled, task(seed)).ranked.rows)
+        assert shown[1] == "i7"
+        assert sorted(shown[:4]) == ["i0", "i1", "i2", "i7"], "two even ones, and two odd ones with the pinned one"
+        assert set(shown[4:]) == {"other"}, "which has no category"
+
+
+def test_more_pins_than_places_do_not_make_an_interleaved_page_longer() -> None:
+    both = experiment(Arm("a", 0.5, None, None), Arm("b", 0.5, "v1", None), interleaved=True)
+    settled = plan(state_of(both), asked(limit=1, pinned={"i7": 1, "i6": 2}), unit="u")
+    one = replace(task(), page=Page(1, ("i0",)))
+    ranked = make_list(state_of(both), settled, one).ranked
+    assert (ids_of(VIEW, ranked.rows), ranked.more) == (["i7"], True)
+
+
+def test_the_next_page_of_an_interleaving_is_ranked_as_the_first_one_was() -> None:
+    both = experiment(Arm("a", 0.5, None, "odd"), Arm("b", 0.5, "v1", "even"), interleaved=True)
+    state = state_of(both)
+    # A limit that is said is the default: it must not come from a scenario on the second page.
+    settled = plan(state, asked(limit=10), unit="u")
+    listing = make_list(state, settled, task())
+    made = Made(uuid7(), state, settled, Past("u", "u", past_of("seen"), None, {}), task(), listing, Chain())
+    record = record_of(made)
+    state.scenarios = {}
+    again = plan_again(state, record)
+    assert [side.options for side in again.rivals] == [side.options for side in settled.rivals]
+    assert [(side.name, side.version) for side in again.rivals] == [("a", "v1"), ("b", "v1")]
+    state.experiments = ()
+    assert plan_again(state, record).rivals == []

@@ -280,3 +280,26 @@ def test_the_view_is_left_alone() -> None:
     np.testing.assert_array_equal(view.version.vectors.values, vectors)
     assert view.catalogue.ids == ids
     assert view.catalogue.showable(now=NOW).all()
+
+
+@pytest.mark.parametrize("fields", [{}, {"diversity": 0.1}, {"explore": 0.5, "explore_pool": 50}])
+def test_caps_reach_through_many_categories(fields: dict[str, Any]) -> None:
+    """Sixty items of each of forty categories in turn: every category gets its one place, pool after pool."""
+    things = [Thing(f"i{n}", n, (40 - n // 60, n % 7, 0), (f"c{n // 60}",)) for n in range(2_400)] + list(SEEN)
+    view = view_of(things)
+    options = RankingOptions(limit=45, category_cap=1, **fields)
+    ranked = rank(view, past_of(*HISTORY), options, now=NOW, seed=5)
+    shown = [view.catalogue.categories(row) for row in ranked.rows]
+    assert sorted(shown) == sorted([*{(f"c{n}",) for n in range(40)}, (), ()][: len(shown)])
+    assert len(shown) == 40
+    if not fields:
+        assert ids_of(view, ranked.rows) == [item for item, _ in Slow(things, options, HISTORY).page()]
+
+
+def test_what_is_pinned_further_down_has_its_share_of_a_cap() -> None:
+    things = [Thing(f"i{n}", n, (9 - n, 0, 0), ("sea" if n < 4 else "sky",)) for n in range(8)] + list(SEEN)
+    view = view_of(things)
+    options = RankingOptions(limit=4, category_cap=2, pinned={"i3": 4, "i2": 9})
+    ranked = rank(view, past_of(*HISTORY), options, now=NOW, seed=0)
+    # With the one that is pinned to the fourth place the sea has its two; the pin to the ninth is of another page.
+    assert ids_of(view, ranked.rows) == ["i0", "i4", "i5", "i3"]

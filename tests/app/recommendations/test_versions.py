@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.recommendations import catalogue
+from app.recommendations import state as state_module
 from app.recommendations.as_of import catalogue_as_of
 from app.recommendations.state import ProjectState, TrendingPolicy
 from tests.fixtures.experiments import end_experiment, run_experiment
@@ -139,6 +140,28 @@ def test_a_worn_catalogue_is_read_anew_and_keeps_its_versions(
     assert with_vectors(state, "v1") == with_vectors(state, "v2") == left
     assert {name: one.user_encoder for name, one in state.versions.items()} == encoders
     assert {state.catalogue.ids[row] for row in state.latest} == left | {"new"}
+
+
+def test_a_large_change_is_read_into_a_new_catalogue_and_a_small_one_into_the_present(
+    trained: Service, state: ProjectState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_module, "LARGE_CHANGE", 3)
+    present = state.catalogue
+    for number in range(3):
+        put_item(trained, f"i{number}", "changed")
+    look(state)
+    assert state.catalogue is present
+    put_item(trained, "new", "x")
+    trained.client.delete("/items/i9")
+    for number in range(3, 6):
+        put_item(trained, f"i{number}", "changed")
+    look(state)
+    assert state.catalogue is not present
+    everything = {f"i{number}" for number in range(ITEMS)} - {"i9"}
+    assert set(state.catalogue.ids) == everything | {"new"}
+    assert {state.catalogue.titles[state.catalogue.row_of[f"i{number}"]] for number in range(6)} == {"changed"}
+    assert with_vectors(state, "v1") <= everything
+    assert len(state.live.vectors) == len(state.catalogue) if state.live else False
 
 
 def test_the_snapshot_gives_the_state_back(trained: Service, state: ProjectState) -> None:

@@ -316,7 +316,9 @@ def test_whatever_the_bytes_are(shared: Service, body: bytes, path: str, headers
 
 
 def test_a_title_of_which_no_text_can_be_made_harms_no_other(light: Service) -> None:
-    report = light.client.post("/items:batch", json=[{"item_id": "a", "title": "\ufeff \ufeff"}, {"item_id": "b"}]).json()
+    report = light.client.post(
+        "/items:batch", json=[{"item_id": "a", "title": "\ufeff \ufeff"}, {"item_id": "b"}]
+    ).json()
     assert [line["status"] for line in report["results"]] == ["created", "created"]
     assert light.client.get("/items/a").json()["media"] == {}
     assert light.client.put("/items/c", json={"title": "\ufeff"}).status_code == 201

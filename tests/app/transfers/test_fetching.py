@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from app.core.config import Settings
 from app.core.jobs import JobKind
+from app.items.intake import MediaIntake
 from app.items.media_urls import UrlPolicy
 from app.items.upkeep import ensure_upkeep
 from app.jobs.run import JobRun
@@ -293,9 +294,10 @@ def test_a_disk_that_is_full_is_not_the_addresss_fault(
 
     put_item(fetching, "a", "x")
     want(fetching, "a", host.url())
-    with monkeypatch.context() as broken, pytest.raises(OSError, match="no space"):
-        broken.setattr(type(fetching.context.intake), "accept", full)
-        fetching.run_jobs()
+    with monkeypatch.context() as broken:
+        broken.setattr(MediaIntake, "accept", full)
+        with pytest.raises(OSError, match="no space"):
+            fetching.run_jobs()
     fetch = media_of(fetching, "a")["image"]["fetch"]
     assert (fetch["state"], fetch["attempts"]) == ("pending", 0)
     make_due(fetching)

@@ -372,3 +372,13 @@ def test_a_file_whose_import_cannot_be_ordered_is_not_kept(
     monkeypatch.setattr(TransferService, "import_upload", refuse)
     assert upload(light, "items.ndjson", ndjson(items(1)), kind="items").status_code == 503
     assert not [path for path in tmp_path.rglob("imports/**/*") if path.is_file()]
+
+
+def test_a_path_below_a_file(light: Service) -> None:
+    ordered = upload(light, "items.ndjson", ndjson(items(1)), kind="items").json()
+    with light.context.database.transaction() as transaction:
+        query = text("SELECT payload ->> 'path' FROM jobs WHERE id = :id")
+        path = transaction.session.scalars(query, {"id": ordered["id"]}).one()
+    order = {"kind": "items", "format": "ndjson", "blob": f"{path}/x"}
+    answer = light.client.post("/admin/imports", json=order)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "blob")

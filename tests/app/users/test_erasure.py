@@ -103,6 +103,15 @@ def test_answers_that_are_written_down_late_go_too(trained: Service) -> None:
     assert report["removed"]["answers"] >= 2
 
 
+def test_a_list_does_not_go_on_from_an_answer_to_the_erased_person(trained: Service) -> None:
+    live(trained)
+    answer = trained.client.get(f"/recommend/{PERSON}").json()
+    assert trained.client.get(f"/recommend/next/{answer['recommendation_id']}").status_code == 200
+    erase(trained)
+    assert trained.client.get(f"/recommend/next/{answer['recommendation_id']}").status_code == 404
+    assert places_of(trained, PERSON) == set()
+
+
 def test_every_table_with_a_users_id_is_looked_at() -> None:
     assert {"users", "events", "answers"} <= {table.name for table in personal_tables()}
     naming = {name for name, table in Base.metadata.tables.items() if "user_id" in table.columns}
