@@ -72,14 +72,14 @@ async def _import(client: AsyncClient, folder: Path) -> None:
 
 
 async def _wait_until_encoded(client: AsyncClient) -> dict[str, Any]:
-    """Until no item waits for its encoders; the status then."""
+    """Until no medium waits for its encoder, and with it no item but those that have none; the status then."""
     started = time.monotonic()
     waited = False
     with status_line() as show:
         while True:
             status: dict[str, Any] = await client.get("/admin/status")
             items = status["items"]
-            if not items["pending"]:
+            if not items["pending"] or not any(one.get("pending") for one in status["media"].values()):
                 break
             waited = True
             show(f"encoding: {items['total'] - items['pending']} of {items['total']} items")

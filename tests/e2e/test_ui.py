@@ -66,6 +66,15 @@ def test_recommends_and_uploads(stack: Stack, page: Page, tmp_path: Path) -> Non
     assert errors == []
 
 
+def test_an_item_without_content_is_not_waited_for(stack: Stack, page: Page) -> None:
+    open_page(page, stack, key_of(stack))
+    page.fill("[name=item_id]", "bare")
+    page.fill("[name=title]", "")
+    page.set_input_files("[name=image]", [])
+    page.click("text=Upload")
+    expect(page.locator("#uploaded")).to_contain_text("bare is pending.", timeout=PATIENCE_MS)
+
+
 def test_says_what_is_wrong(stack: Stack, page: Page) -> None:
     open_page(page, stack, "wrong")
     expect(page.locator("#status")).to_contain_text("valid API key", timeout=PATIENCE_MS)

@@ -61,7 +61,8 @@ async def post_similar(
 ) -> Response:
     """What looks, sounds or reads like an upload: raw bytes, a multipart part `file`, or a text as JSON.
 
-    The upload is encoded by a worker and kept nowhere.
+    The upload is encoded by a worker and kept nowhere. Its vector, that of an item which has this medium alone, is
+    compared with the whole vectors of the items: all of their media count.
     """
     intake = edge.context.intake
     intake.check_modality(modality)

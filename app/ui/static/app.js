@@ -111,7 +111,7 @@ async function upload() {
     if (fields.get(modality).size) body.set(modality, fields.get(modality));
   }
   let item = await json("/items", { method: "POST", body });
-  while (item.state === "pending") {
+  while (item.state === "pending" && Object.keys(item.media).length) {
     say("uploaded", `${item.item_id} is taken and being encoded …`);
     await new Promise((wake) => setTimeout(wake, POLL_MS));
     item = await json(`/items/${encodeURIComponent(item.item_id)}`);

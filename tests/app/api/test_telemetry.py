@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -80,9 +81,11 @@ async def test_a_client_that_leaves_counts_as_aborted() -> None:
     assert requests(**labels) == before + 1
 
 
-def test_slow_requests_are_logged(light_settings: Settings, fakes: dict[str, FakeEncoder]) -> None:
-    import structlog
-
+def test_slow_requests_are_logged(
+    light_settings: Settings, fakes: dict[str, FakeEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A logger that has been used keeps its processors, so one that was used before would not be captured.
+    monkeypatch.setattr("app.api.telemetry.log", structlog.get_logger("fresh"))
     with (
         running_service(light_settings.model_copy(update={"slow_request_s": 1e-9}), fakes) as service,
         structlog.testing.capture_logs() as lines,

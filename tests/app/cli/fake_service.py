@@ -31,6 +31,7 @@ class FakeService:
         self.trainings: list[dict[str, Any]] = []
         self.calls: Counter[str] = Counter()
         self.pending = 0
+        self.pending_media = 1
         self.live_model: str | None = None
         self.uploads_left = -1
         """How many uploads pass before the connection breaks for good; negative: all."""
@@ -192,7 +193,7 @@ class FakeService:
             {
                 "project": "default",
                 "items": {**counts, "total": len(self.items)},
-                "media": {"text": {"pending": 1, "encoded": 5, "failed": 0}},
+                "media": {"text": {"pending": self.pending_media, "encoded": 5, "failed": 0}},
                 "events": len(self.events),
                 "users": 4,
                 "live_model": self.live_model,

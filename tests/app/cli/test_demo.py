@@ -46,6 +46,13 @@ async def test_it_imports_waits_trains_and_shows_the_way_in(service: FakeService
     assert any('"item_id": "demo-1"' in word for word in second)
 
 
+async def test_an_item_without_media_is_not_waited_for(service: FakeService, folder: Path) -> None:
+    service.pending, service.pending_media = 1_000, 0
+    async with AsyncClient(URL, KEY, transport=service.transport()) as client:
+        await prepare_demo(client, folder)
+    assert service.pending > 0
+
+
 async def test_a_second_start_does_nothing_again(service: FakeService, folder: Path) -> None:
     async with AsyncClient(URL, KEY, transport=service.transport()) as client:
         await prepare_demo(client, folder)
