@@ -97,9 +97,7 @@ class Services:
     @property
     def versions(self) -> VersionService:
         """Versions that leave."""
-        return VersionService(
-            self._transaction, self._project, jobs=self._jobs, artifacts=self._context.artifacts
-        )
+        return VersionService(self._transaction, self._project, jobs=self._jobs, artifacts=self._context.artifacts)
 
     @property
     def schedules(self) -> ScheduleService:
@@ -135,9 +133,7 @@ class Services:
     @property
     def scenarios(self) -> ScenarioService:
         """Scenarios."""
-        return ScenarioService(
-            self._transaction, self._project, changes=self._context.changes, check_filter=parse
-        )
+        return ScenarioService(self._transaction, self._project, changes=self._context.changes, check_filter=parse)
 
     @property
     def estimates(self) -> EstimateService:
@@ -148,9 +144,7 @@ class Services:
     def replays(self) -> ReplayService:
         """Recorded answers, computed again."""
         context = self._context
-        origins = OriginReader(
-            self._transaction, self._project, database=context.database, artifacts=context.artifacts
-        )
+        origins = OriginReader(self._transaction, self._project, database=context.database, artifacts=context.artifacts)
         return ReplayService(self._transaction, self._project, origins=origins)
 
     @property
