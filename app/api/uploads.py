@@ -90,8 +90,8 @@ async def item_with_media(
         raise InvalidRequest.of("body", f"must be {takes}")
     async with request.form(max_files=32, max_fields=32) as form:
         part = spooled_within(_part(form, ITEM_PART), field=ITEM_PART, limit_bytes=SPOOL_BYTES)
-        media = {name: _medium(form, name, intake) for name in form if name != ITEM_PART}
-        yield _item(part, prefix=(ITEM_PART,)), media
+        item = _item(part, prefix=(ITEM_PART,))
+        yield item, {name: _medium(form, name, intake) for name in form if name != ITEM_PART}
 
 
 def _item(file: BinaryIO, *, prefix: tuple[str, ...]) -> ItemCreate:

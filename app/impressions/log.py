@@ -60,6 +60,7 @@ class BufferedAnswerLog:
         self._waiting = BoundedAnswers(waiting_items)
         self._recent = BoundedAnswers(recent_items)
         self._stopping = asyncio.Event()
+        self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -101,9 +102,12 @@ class BufferedAnswerLog:
         elif self._recent.get(answer_id) is None:
             await self.find(project, answer_id)
 
-    def forget(self, project: ProjectId, user_id: str) -> None:
-        """Remember no answer to a user beyond what is in the database, or waits to be."""
+    async def forget(self, project: ProjectId, user_id: str) -> None:
+        """Remember no answer to a user; once this returns, none of those given before it will be written any more."""
         self._recent.drop_of(project, user_id)
+        self._waiting.drop_of(project, user_id)
+        async with self._writing:
+            return
 
     def _may_still_come_s(self, answer_id: UUID) -> float:
         """How long it makes sense to wait for an answer, by the time that its id holds."""
@@ -122,10 +126,11 @@ class BufferedAnswerLog:
         Raises:
             SQLAlchemyError: one of `AWAY`; what was not written waits on.
         """
-        while batch := self._waiting.oldest(BATCH):
-            await anyio.to_thread.run_sync(self._write, batch)
-            self._waiting.discard(batch)
-            ANSWERS_WAITING.set(len(self._waiting))
+        async with self._writing:
+            while batch := self._waiting.oldest(BATCH):
+                await anyio.to_thread.run_sync(self._write, batch)
+                self._waiting.discard(batch)
+                ANSWERS_WAITING.set(len(self._waiting))
 
     async def _write_regularly(self) -> None:
         pause_s = self._flush_s

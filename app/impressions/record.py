@@ -130,8 +130,8 @@ class AnswerLog(AnswerSink, Protocol):
     async def flush(self) -> None:
         """Return when every answer that this process has given is in the database."""
 
-    def forget(self, project: ProjectId, user_id: str) -> None:
-        """Remember no answer to a user beyond what is in the database, or waits to be."""
+    async def forget(self, project: ProjectId, user_id: str) -> None:
+        """Remember no answer to a user; none of those given before will be written any more."""
 
 
 class MemoryAnswerLog:
@@ -155,7 +155,7 @@ class MemoryAnswerLog:
     async def flush(self) -> None:
         """There is no database."""
 
-    def forget(self, project: ProjectId, user_id: str) -> None:
+    async def forget(self, project: ProjectId, user_id: str) -> None:
         """Forget every answer to the user."""
         for answer in [one for one in self.answers.values() if (one.project, one.user_id) == (project, user_id)]:
             del self.answers[answer.id]

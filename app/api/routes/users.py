@@ -100,9 +100,10 @@ async def merge_user(user_id: UserIdPath, merge: Merge, edge: EdgeDep, principal
 @router.delete("/users/{user_id}")
 async def erase_user(user_id: UserIdPath, edge: EdgeDep, principal: Ingester) -> ErasureRead:
     """Erase the person everywhere; the report says what went where, and which versions had learned from it."""
+    await edge.answers.flush()
     report = await edge.call(principal.project, lambda services: services.erasures.erase(user_id))
     await asyncio.sleep(LATE_ANSWERS * edge.context.settings.answer_flush_s)
-    edge.answers.forget(principal.project, user_id)
+    await edge.answers.forget(principal.project, user_id)
     return await edge.call(
         principal.project,
         lambda services: services.erasures.erase_late_answers(report.id, user_id, until=report.erased_at),

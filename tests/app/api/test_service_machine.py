@@ -147,10 +147,11 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(user=USERS)
     def forget(self, user: str) -> None:
-        known = self.model.events.pop(self._id(user), None) is not None
-        # Answers that were given to somebody make them known too, a moment later.
-        possible = (200,) if known else (200, 404) if user in self.asked else (404,)
-        self._ask("DELETE", f"/users/{self._id(user)}", possible)
+        # Answers that were given to somebody make them known too.
+        known = self._id(user) in self.model.events or user in self.asked
+        self.model.events.pop(self._id(user), None)
+        self.asked.discard(user)
+        self._ask("DELETE", f"/users/{self._id(user)}", 200 if known else 404)
         self.model.ids -= {one for one in self.model.ids if one.startswith(f"{self._id(user)}/")}
 
     @rule(user=USERS, limit=st.integers(1, 40), unseen=st.booleans(), category=st.sampled_from([None, "sea"]))
