@@ -30,7 +30,7 @@ def worker(monkeypatch: pytest.MonkeyPatch, worker_settings: Settings) -> Iterat
     """`worker.context` of a fresh process."""
     _set_environment(monkeypatch, worker_settings)
     from worker import celery_app, context
-    from worker.tasks import estimates, items, maintenance, training  # noqa: F401
+    from worker.tasks import estimates, items, maintenance, queries, training, transfers, webhooks  # noqa: F401
 
     celery_app.configure(worker_settings)
     context.worker_context.cache_clear()
