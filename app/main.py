@@ -51,6 +51,32 @@ from app.stores.sequence_cache import RedisSequenceReader
 from app.telemetry.tracing import configure_tracing
 from app.ui import STATIC
 
+ROUTES = (
+    recommendations,
+    items,
+    events,
+    impressions,
+    replay,
+    batches,
+    transfers,
+    similar,
+    browse,
+    scenarios,
+    experiments,
+    estimates,
+    users,
+    trainings,
+    models,
+    schedules,
+    jobs,
+    webhooks,
+    keys,
+    status,
+    health,
+    metrics,
+    problem_pages,
+)
+"""They are tried in turn: the one that is asked for most comes first."""
 CACHE_TIMEOUT_S = 1.0
 """Then the database is asked instead."""
 
@@ -101,32 +127,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     app.state.problems = problems
     idempotency.install(app)
-    # Routes are tried in turn: the one that is asked for most comes first.
-    for routes in (
-        recommendations,
-        items,
-        events,
-        impressions,
-        replay,
-        batches,
-        transfers,
-        similar,
-        browse,
-        scenarios,
-        experiments,
-        estimates,
-        users,
-        trainings,
-        models,
-        schedules,
-        jobs,
-        webhooks,
-        keys,
-        status,
-        health,
-        metrics,
-        problem_pages,
-    ):
+    for routes in ROUTES:
         app.include_router(routes.router)
     app.mount("/ui", StaticFiles(directory=STATIC, html=True), name="ui")
     add_middleware(app, settings, problems)

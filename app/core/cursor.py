@@ -3,30 +3,47 @@
 import base64
 import binascii
 import json
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from app.core.errors import InvalidRequest
 from app.core.text import NUL
 
+_READ: dict[type, Callable[[str], Any]] = {UUID: UUID, datetime: datetime.fromisoformat}
+"""Types that are written as text, and how they are read again."""
+
 
 def encode_cursor(*position: Any) -> str:
     """A position as URL-safe text that says nothing to clients."""
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+    written = [_written(part) for part in position]
+    return base64.urlsafe_b64encode(json.dumps(written).encode()).decode().rstrip("=")
+
+
+def _written(part: Any) -> Any:
+    if isinstance(part, datetime):
+        return part.isoformat()
+    return str(part) if isinstance(part, UUID) else part
 
 
 def decode_cursor(cursor: str, *types: type) -> list[Any]:
     """The position again, of the given types; raises InvalidRequest for text that is no cursor of ours."""
     try:
         position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError):
-        position = None
-    if (
-        not isinstance(position, list)
-        or len(position) != len(types)
-        or not all(_is(part, wanted) for part, wanted in zip(position, types, strict=True))
-    ):
-        raise InvalidRequest.of("cursor", "is not one that this service gave out")
-    return position
+        return _checked(position, types)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequest.of("cursor", "is not one that this service gave out") from error
+
+
+def _checked(position: Any, types: tuple[type, ...]) -> list[Any]:
+    """The parts as their types; raises ValueError if they are not."""
+    if not isinstance(position, list) or len(position) != len(types):
+        raise ValueError(f"not a list of {len(types)}")
+    pairs = list(zip(position, types, strict=True))
+    if not all(_is(part, str if wanted in _READ else wanted) for part, wanted in pairs):
+        raise ValueError("not of these types")
+    return [_READ[wanted](part) if wanted in _READ else part for part, wanted in pairs]
 
 
 def _is(part: Any, wanted: type) -> bool:

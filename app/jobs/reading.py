@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select, tuple_
 
 from app.core.cursor import decode_cursor, encode_cursor
-from app.core.errors import InvalidRequest, JobNotFound
+from app.core.errors import JobNotFound
 from app.core.jobs import JobKind
 from app.core.types import JobState
 from app.db.repository import Repository
@@ -35,16 +35,8 @@ class JobReader(Repository):
         if state is not None:
             query = query.where(JobRow.state == state)
         if cursor is not None:
-            query = query.where(tuple_(JobRow.created_at, JobRow.id) < tuple_(*_decode(cursor)))
+            query = query.where(tuple_(JobRow.created_at, JobRow.id) < tuple_(*decode_cursor(cursor, datetime, UUID)))
         rows = self.session.scalars(query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit + 1)).all()
         shown = rows[:limit]
-        following = encode_cursor(shown[-1].created_at.isoformat(), str(shown[-1].id)) if len(rows) > limit else None
+        following = encode_cursor(shown[-1].created_at, shown[-1].id) if len(rows) > limit else None
         return JobPage(jobs=[read_job(row) for row in shown], next_cursor=following)
-
-
-def _decode(cursor: str) -> tuple[datetime, UUID]:
-    created_at, job_id = decode_cursor(cursor, str, str)
-    try:
-        return datetime.fromisoformat(created_at), UUID(job_id)
-    except ValueError as error:
-        raise InvalidRequest.of("cursor", "is not one that this service gave out") from error

@@ -45,11 +45,11 @@ class TrainingService:
 
     def page(self, *, limit: int, cursor: str | None) -> TrainingPage:
         """Some trainings, newest first."""
-        before = _decode(cursor) if cursor else None
+        before = decode_cursor(cursor, UUID)[0] if cursor else None
         rows = self._jobs.page(self._project, JobKind.TRAIN, limit=limit + 1, before=before)
         return TrainingPage(
             trainings=[read_training(row) for row in rows[:limit]],
-            next_cursor=encode_cursor(str(rows[limit - 1].id)) if len(rows) > limit else None,
+            next_cursor=encode_cursor(rows[limit - 1].id) if len(rows) > limit else None,
         )
 
 
@@ -60,13 +60,6 @@ def check_order(method: str, hyperparameters: Mapping[str, Any], *, within: str 
     except ConfigError as error:
         field = "method" if error.field == "method" else f"hyperparameters.{error.field}"
         raise InvalidRequest.of(f"{within}{field}", error.message) from error
-
-
-def _decode(cursor: str) -> UUID:
-    try:
-        return UUID(decode_cursor(cursor, str)[0])
-    except ValueError as error:
-        raise InvalidRequest.of("cursor", "is not one that this service gave out") from error
 
 
 def read_training(row: JobRow) -> TrainingRead:

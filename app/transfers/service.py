@@ -110,8 +110,10 @@ class TransferService:
         return ExportPage(exports=[read_export(row) for row in rows], next_cursor=next_cursor)
 
     def _page(self, kind: JobKind, limit: int, cursor: str | None) -> tuple[Sequence[JobRow], str | None]:
-        rows = self._jobs.page(self._project, kind, limit=limit + 1, before=_decode(cursor) if cursor else None)
-        return rows[:limit], encode_cursor(str(rows[limit - 1].id)) if len(rows) > limit else None
+        rows = self._jobs.page(
+            self._project, kind, limit=limit + 1, before=decode_cursor(cursor, UUID)[0] if cursor else None
+        )
+        return rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None
 
     def _found(self, row: JobRow | None, kind: JobKind, transfer_id: UUID) -> JobRow:
         if row is None or row.kind != kind:
@@ -127,13 +129,6 @@ def format_of(name: str, *, field: str) -> ImportFormat:
     except ValueError as error:
         known = ", ".join(ImportFormat)
         raise InvalidRequest.of(field, f"its name does not end with a format ({known}): say which it is") from error
-
-
-def _decode(cursor: str) -> UUID:
-    try:
-        return UUID(decode_cursor(cursor, str)[0])
-    except ValueError as error:
-        raise InvalidRequest.of("cursor", "is not one that this service gave out") from error
 
 
 def read_import(row: JobRow) -> ImportRead:

@@ -1,6 +1,8 @@
 import base64
 import json
 from contextlib import suppress
+from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,17 @@ from app.core.errors import InvalidRequest
 @given(st.integers(1 - 2**63, 2**63 - 1), st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40))
 def test_a_position_comes_back(number: int, text: str) -> None:
     assert decode_cursor(encode_cursor(number, text), int, str) == [number, text]
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.uuids())
+def test_moments_and_ids_come_back_as_such(moment: datetime, identifier: UUID) -> None:
+    assert decode_cursor(encode_cursor(moment, identifier), datetime, UUID) == [moment, identifier]
+
+
+@pytest.mark.parametrize(("value", "wanted"), [("yesterday", datetime), ("abc", UUID), (5, UUID), (None, datetime)])
+def test_what_is_no_moment_or_id_is_refused(value: object, wanted: type) -> None:
+    with pytest.raises(InvalidRequest):
+        decode_cursor(forged([value]), wanted)
 
 
 def test_cursors_go_into_urls_as_they_are() -> None:
