@@ -78,6 +78,11 @@ class SequenceState:
         """Items of the newest events, oldest first; an item comes as often as its events do."""
         return [member[HEAD_BYTES:].partition(SEPARATOR)[2].decode() for member in self.members]
 
+    @cached_property
+    def older_ids(self) -> list[str]:
+        """Items of `older`; one may come twice, by two types of events."""
+        return [item.item_id for item in self.older]
+
     @property
     def events(self) -> list[SequenceEvent]:
         """The newest events, oldest first."""
@@ -86,7 +91,7 @@ class SequenceState:
     def seen(self, *, types: Collection[str] | None, since_us: int | None) -> list[str]:
         """Items of the events of these types (None: all) at or after the time (None: ever); some may come twice."""
         if types is None and since_us is None:
-            return self.item_ids + [item.item_id for item in self.older]
+            return self.item_ids + self.older_ids
         happened: list[SequenceEvent | SeenItem] = [*self.events, *self.older]
         return [
             event.item_id
@@ -94,12 +99,13 @@ class SequenceState:
             if (types is None or event.type in types) and (since_us is None or event.time_us >= since_us)
         ]
 
-    @property
+    @cached_property
     def through(self) -> int:
         """The highest number among the newest events, 0 without any."""
-        return int.from_bytes(max((member[:NUMBER_BYTES] for member in self.members), default=b""), "big")
+        # A member begins with its number, highest byte first, so the numbers are in the order of the members.
+        return int.from_bytes(max(self.members, default=b"")[:NUMBER_BYTES], "big")
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """BLAKE2b (16 bytes) of the numbers of the newest events, each 8 bytes big-endian, in their order."""
         numbers = b"".join([member[:NUMBER_BYTES] for member in self.members])

@@ -1,5 +1,6 @@
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -295,9 +296,8 @@ async def test_shown_items_come_with_the_state_and_go_with_time(reader: RedisSeq
     assert await fill(reader, event(1, 1))
     await reader.show(ONE, "u", ["a", "b"], now=100.25, keep_s=60)
     await reader.show(ONE, "u", ["b", "c"], now=200.5, keep_s=10)
-    assert await reader.read(ONE, "u") == CachedPast(state_of(event(1, 1)), {})
-    found = await reader.read(ONE, "u", shown_since=0.0)
-    assert found == CachedPast(state_of(event(1, 1)), {"a": 100.25, "b": 200.5, "c": 200.5})
+    assert await past(reader) == (state_of(event(1, 1)), {})
+    assert await past(reader, shown_since=0.0) == (state_of(event(1, 1)), {"a": 100.25, "b": 200.5, "c": 200.5})
     assert (await reader.read(ONE, "u", shown_since=150.0)).shown == {"b": 200.5, "c": 200.5}
     assert (await reader.read(ONE, "nobody", shown_since=0.0)) == CachedPast(None, {})
     life_ms = redis.pttl("crossan:{1:u}:shown")
@@ -308,6 +308,36 @@ async def test_shown_items_come_with_the_state_and_go_with_time(reader: RedisSeq
     shown = (await reader.read(ONE, "u", shown_since=0.0)).shown
     assert len(shown) == MAX_SHOWN
     assert "a" not in shown
+
+
+async def past(reader: RedisSequenceReader, **options: Any) -> tuple[SequenceState | None, Mapping[str, float]]:
+    found = await reader.read(ONE, "u", **options)
+    return found.state, found.shown
+
+
+async def test_a_state_that_is_known_is_not_sent_again(
+    reader: RedisSequenceReader, writer: RedisSequenceWriter, redis: Redis
+) -> None:
+    assert await fill(reader, event(1, 1))
+    first = await reader.read(ONE, "u")
+    assert (first.state, first.unchanged) == (state_of(event(1, 1)), False)
+    again = await reader.read(ONE, "u", known=first.version)
+    assert (again.state, again.unchanged, again.version) == (None, True, first.version)
+    assert not (await reader.read(ONE, "u", known=b"another")).unchanged
+
+    write(writer, event(2, 2))
+    changed = await reader.read(ONE, "u", known=first.version)
+    assert (changed.state, changed.unchanged) == (state_of(event(1, 1), event(2, 2)), False)
+    assert changed.version != first.version
+
+    redis.delete("crossan:{1:u}:events")
+    gone = await reader.read(ONE, "u", known=changed.version)
+    assert (gone.state, gone.unchanged) == (None, False), "a version alone proves nothing"
+    assert await fill(reader, event(1, 1))
+    redis.delete("crossan:{1:u}:version")
+    unnamed = await reader.read(ONE, "u")
+    assert (unnamed.state, unnamed.version) == (state_of(event(1, 1)), b"")
+    assert not (await reader.read(ONE, "u", known=changed.version)).unchanged
 
 
 def test_the_twin_remembers() -> None:

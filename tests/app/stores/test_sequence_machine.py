@@ -60,6 +60,8 @@ class SequenceMachine(RuleBasedStateMachine):
         self.writings: list[Writing] = []
         self.readings: list[Reading] = []
         self.numbers = 0
+        self.remembered: tuple[bytes, SequenceState] | None = None
+        """A version and its state, as a process keeps it."""
         self.doubt = False
         """A flush and a death fell together: the state may be wrong for as long as it lives."""
         world.redis.flushall()
@@ -185,6 +187,16 @@ class SequenceMachine(RuleBasedStateMachine):
         in_doubt = self.doubt or any(one.committed and one.unprotected for one in self.writings)
         if not in_doubt and not self._is_true(state):
             assert life_ms <= MARK_S * 1_000
+
+    @invariant()
+    def what_is_remembered_is_what_is_kept(self) -> None:
+        version, state = self.remembered or (b"", SequenceState())
+        plain = self.world.loop.run_until_complete(self.world.reader.read(PROJECT, USER))
+        again = self.world.loop.run_until_complete(self.world.reader.read(PROJECT, USER, known=version))
+        assert (plain.unchanged, again.version) == (False, plain.version)
+        assert (state if again.unchanged else again.state) == plain.state
+        if plain.state is not None:
+            self.remembered = plain.version, plain.state
 
     def _is_true(self, state: SequenceState) -> bool:
         """The newest events in order, and everything that older ones have made seen, at the time of the last one."""
