@@ -1,17 +1,19 @@
 """What an answer says, and what is kept of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.impressions.record import AnswerRecord, HistoryMark, Rival, ShownItem
+from app.impressions.record import AnswerRecord, Rival, ShownItem
 from app.recommendations.explaining import Nearest
 from app.recommendations.listing import Listing, Task
 from app.recommendations.paging import Chain, cursor_of
 from app.recommendations.past import Past
 from app.recommendations.planning import Plan, Side, view_of
+from app.recommendations.served import ServedVersion
 from app.recommendations.state import ProjectState
+from app.recommendations.view import Ranked
 
 
 @dataclass(frozen=True)
@@ -40,25 +42,36 @@ def document(made: Made) -> dict[str, Any]:
         "arm": plan.side.name,
         "personalised": ranked.fallback is None,
         "fallback": ranked.fallback,
-        "items": list(_items(made)),
+        "items": _items(made),
         "next_cursor": cursor_of(made.id) if may_go_on else None,
     }
 
 
-def _items(made: Made) -> Iterator[dict[str, Any]]:
+def _items(made: Made) -> list[dict[str, Any]]:
     catalogue, ranked, version = made.state.catalogue, made.listing.ranked, made.listing.version
-    nearest = Nearest(catalogue, version, made.past.state).to(ranked.rows) if made.plan.options.why else None
-    for index, (row, score) in enumerate(zip(ranked.rows, ranked.scores, strict=True)):
-        item: dict[str, Any] = {
-            "item_id": catalogue.ids[row],
-            "rank": made.chain.offset + index + 1,
-            "score": score,
-            "title": catalogue.titles[row],
-            "shares": version.vectors.shares(row) if version is not None and score is not None else None,
-        }
-        if nearest is not None:
-            item["why"] = nearest[index]
-        yield item
+    ids, titles, first = catalogue.ids, catalogue.titles, made.chain.offset + 1
+    items: list[dict[str, Any]] = [
+        {"item_id": ids[row], "rank": rank, "score": score, "title": titles[row], "shares": shares}
+        for rank, (row, score, shares) in enumerate(
+            zip(ranked.rows, ranked.scores, _shares(ranked, version), strict=True), first
+        )
+    ]
+    if made.plan.options.why:
+        nearest = Nearest(catalogue, version, made.past.state).to(ranked.rows)
+        for item, why in zip(items, nearest, strict=True):
+            item["why"] = why
+    return items
+
+
+def _shares(ranked: Ranked, version: ServedVersion | None) -> Iterable[dict[str, float] | None]:
+    """Of each item that the version has scored."""
+    if version is None or not ranked.rows:
+        return [None] * len(ranked.rows)
+    names = version.vectors.modalities
+    return [
+        None if score is None else dict(zip(names, shares, strict=True))
+        for score, shares in zip(ranked.scores, version.vectors.shares_of(ranked.rows), strict=True)
+    ]
 
 
 def record_of(made: Made) -> AnswerRecord:
@@ -77,9 +90,9 @@ def record_of(made: Made) -> AnswerRecord:
         scenario=plan.scenario,
         experiment_id=plan.experiment.id if plan.experiment else None,
         arm=plan.side.name,
-        options=plan.options.as_json(),
+        options=plan.side.options_json,
         session=past.session,
-        history=_mark(past) if past.session is None else None,
+        history=past.remembered.mark if past.session is None else None,
         rotated=past.shown,
         pool=[ids[row] for row in ranked.pool],
         fallback=ranked.fallback,
@@ -92,9 +105,4 @@ def record_of(made: Made) -> AnswerRecord:
 
 def _rival(state: ProjectState, side: Side) -> Rival:
     _, version = view_of(state, side.version)
-    return Rival(side.name, version.id if version else None, side.options.as_json())
-
-
-def _mark(past: Past) -> HistoryMark:
-    state = past.state
-    return HistoryMark(len(state.members), state.through, state.digest)
+    return Rival(side.name, version.id if version else None, side.options_json)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.recommendations.options import RankingOptions
+from app.recommendations.shortlist import DOUBT, Shortlist, scores_of
 from app.recommendations.view import Fallback, View
 
 Rows = NDArray[np.intp]
@@ -44,8 +46,25 @@ def boosted(merit: Merit, published: NDArray[np.float64], options: RankingOption
     return merit + gain
 
 
+FEW = 8
+"""Of fewer than one in so many rows the vectors are gathered; more are read all together."""
 LARGEST_POOL = 16
 """A pool grows up to one in so many rows: to look at them costs as much then as to find the next ones."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Candidates in their order.
+
+    Attributes:
+        rows: of the catalogue [c].
+        merit: of each [c].
+        tier: 0 for those that were not shown lately, from 1 on for the others, the longest ago first [c].
+    """
+
+    rows: Rows
+    merit: Merit
+    tier: NDArray[np.intp]
 
 
 class Candidates(Protocol):
@@ -64,31 +83,75 @@ class PersonalCandidates:
         allowed: rows that may stand in the list [n].
         options: freshness.
         now: seconds since 1970.
+        shortlist: the best of all for this user, if they were found already; the result is the same without.
     """
 
     def __init__(
-        self, view: View, user: NDArray[np.float32], allowed: Mask, options: RankingOptions, *, now: float
+        self,
+        view: View,
+        user: NDArray[np.float32],
+        allowed: Mask,
+        options: RankingOptions,
+        *,
+        now: float,
+        shortlist: Shortlist | None = None,
     ) -> None:
         assert view.version is not None
+        self._vectors = view.version.vectors
+        self._user = user
         self._ties = view.catalogue.pks
-        self._present = view.version.vectors.present
-        self._scores: NDArray[np.float32] = view.version.vectors.values @ user
-        self._merit: Merit = self._scores
+        self._shortlist = None if options.freshness_weight else shortlist
+        self._boosted: Merit | None = None
         if options.freshness_weight:
-            self._merit = np.full(len(self._scores), -np.inf)
+            self._boosted = np.full(len(self._vectors), -np.inf)
             published = view.catalogue.published[allowed]
-            self._merit[allowed] = boosted(self._scores[allowed].astype(np.float64), published, options, now=now)
+            merit = self._all_scores[allowed].astype(np.float64)
+            self._boosted[allowed] = boosted(merit, published, options, now=now)
+
+    @cached_property
+    def _all_scores(self) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = self._vectors.values @ self._user
+        return scores
 
     def best(self, allowed: Mask, count: int) -> tuple[Rows, Merit]:
         """The best rows among the allowed [n], at most `count`, best first, and their merits."""
-        merit = np.where(allowed, self._merit, self._merit.dtype.type(-np.inf))
-        rows = top_rows(merit, count, ties=self._ties)
-        return rows, merit[rows]
+        if self._boosted is not None:
+            merit = np.where(allowed, self._boosted, -np.inf)
+            rows = top_rows(merit, count, ties=self._ties)
+            return rows, merit[rows]
+        if self._shortlist is not None:
+            found = self._shortlist.best(allowed, count, ties=self._ties)
+            if found is not None:
+                return found
+        return self._best_of_all(allowed, count)
+
+    def _best_of_all(self, allowed: Mask, count: int) -> tuple[Rows, Merit]:
+        """By a look at every row; those near the last place are told apart by the same sums as everywhere."""
+        rows = np.flatnonzero(allowed)
+        if len(rows) > count:
+            scores = self._scores_among(allowed, rows)
+            last = float(np.partition(scores, -count)[-count])
+            rows = rows[scores >= last - DOUBT * max(abs(last), float(scores.max()))]
+        exact = scores_of(self._vectors, rows, self._user)
+        order = np.lexsort((self._ties[rows], -exact))[:count]
+        return rows[order], exact[order]
+
+    def _scores_among(self, allowed: Mask, rows: Rows) -> NDArray[np.float32]:
+        """Scores of the allowed rows [c]: where they are few, of these alone."""
+        if len(rows) < len(allowed) // FEW:
+            return scores_of(self._vectors, rows, self._user)
+        return self._all_scores[rows]
+
+    def scores_in(self, pool: Pool) -> list[float | None]:
+        """Inner products of a pool of these candidates."""
+        return self.scores_of(pool.rows.tolist()) if self._boosted is not None else pool.merit.tolist()
 
     def scores_of(self, rows: Sequence[int]) -> list[float | None]:
         """Inner products of these rows; None for a pinned one without a vector."""
-        scores = zip(self._scores[rows].tolist(), self._present[rows].tolist(), strict=True)
-        return [score if is_present else None for score, is_present in scores]
+        chosen = np.asarray(rows, np.intp)
+        scores = scores_of(self._vectors, chosen, self._user).tolist()
+        present = self._vectors.present[chosen].tolist()
+        return [score if is_present else None for score, is_present in zip(scores, present, strict=True)]
 
 
 class FallbackCandidates:
@@ -133,21 +196,6 @@ class FallbackCandidates:
             newest = self._view.catalogue.by_recency()
             found.append(newest[rest[newest]])
         return np.concatenate(found)[:count]
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Candidates in their order.
-
-    Attributes:
-        rows: of the catalogue [c].
-        merit: of each [c].
-        tier: 0 for those that were not shown lately, from 1 on for the others, the longest ago first [c].
-    """
-
-    rows: Rows
-    merit: Merit
-    tier: NDArray[np.intp]
 
 
 def pool_of(source: Candidates, allowed: Mask, count: int, *, rotated: Mapping[int, float]) -> Pool:

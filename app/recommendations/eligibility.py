@@ -1,11 +1,14 @@
 """Which items may stand in a list at all: what may be shown, what was asked for, and what is left out."""
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.recommendations.catalogue import Catalogue
 from app.recommendations.filters import Filter, parse
+from app.recommendations.memory import History, RememberedPast
 from app.recommendations.options import RankingOptions
 from app.recommendations.view import Page, View
 from app.stores.sequence_state import SequenceState
@@ -17,20 +20,20 @@ Pin = tuple[int, int]
 
 
 def eligible_rows(
-    view: View, history: SequenceState, options: RankingOptions, *, now: float, page: Page, scored: bool
+    view: View, past: History, options: RankingOptions, *, now: float, page: Page, scored: bool
 ) -> NDArray[np.bool_]:
     """Rows that may stand in a list by their rank [n]; pinned ones stand there by themselves.
 
     Args:
         view: the catalogue and the version.
-        history: what the user has seen.
+        past: what the user has seen.
         options: filters, included and excluded items.
         now: seconds since 1970.
         page: what the pages before have shown.
         scored: whether only rows with a vector count.
     """
     catalogue = view.catalogue
-    allowed = catalogue.showable(now=now)
+    allowed = catalogue.showable(now=now).copy()
     if scored and view.version is not None:
         allowed &= view.version.vectors.present
     if options.categories is not None:
@@ -43,11 +46,23 @@ def eligible_rows(
     if never:
         allowed &= ~catalogue.in_categories(never)
     if options.exclude_seen:
-        allowed[catalogue.rows(seen_items(history, options, now=now))] = False
+        for rows in _seen_rows(catalogue, past, options, now=now):
+            allowed[rows] = False
     for left_out in (options.exclude, page.before, options.pinned):
         if left_out:
             allowed[catalogue.rows(left_out)] = False
     return allowed
+
+
+def _seen_rows(
+    catalogue: Catalogue, past: History, options: RankingOptions, *, now: float
+) -> Iterator[Sequence[int] | NDArray[np.intp]]:
+    remembered = RememberedPast.of(past)
+    if options.exclude_seen_types is None and options.exclude_seen_max_age_s is None:
+        yield remembered.rows(catalogue)
+        yield remembered.older_rows(catalogue)
+    else:
+        yield catalogue.rows(seen_items(remembered.state, options, now=now))
 
 
 def seen_items(history: SequenceState, options: RankingOptions, *, now: float) -> list[str]:

@@ -7,8 +7,8 @@ import numpy as np
 
 from app.recommendations.catalogue import Catalogue
 from app.recommendations.diversity import unit
+from app.recommendations.memory import History, RememberedPast
 from app.recommendations.view import Scorer
-from app.stores.sequence_state import SequenceState
 
 NEAREST = 3
 MAX_HISTORY = 200
@@ -24,10 +24,10 @@ class Nearest:
         history: of the user.
     """
 
-    def __init__(self, catalogue: Catalogue, version: Scorer | None, history: SequenceState) -> None:
+    def __init__(self, catalogue: Catalogue, version: Scorer | None, history: History) -> None:
         self._catalogue = catalogue
         self._vectors = None if version is None else version.vectors
-        rows = list(dict.fromkeys(reversed(catalogue.rows(history.item_ids))))
+        rows = list(dict.fromkeys(reversed(RememberedPast.of(history).rows(catalogue).tolist())))
         self._rows: list[int] = [] if self._vectors is None else self._vectors.with_vector(rows)[:MAX_HISTORY].tolist()
         self._units = None if self._vectors is None else unit(self._vectors.values[self._rows])
 

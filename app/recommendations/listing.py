@@ -7,20 +7,20 @@ from app.experiments.interleaving import team_draft
 from app.recommendations.caps import Caps
 from app.recommendations.catalogue import Catalogue
 from app.recommendations.eligibility import pinned_rows
+from app.recommendations.memory import History
 from app.recommendations.options import RankingOptions
 from app.recommendations.planning import Plan, Side, view_of
 from app.recommendations.ranking import rank
 from app.recommendations.served import ServedVersion
 from app.recommendations.state import ProjectState
 from app.recommendations.view import PINNED, Page, Ranked
-from app.stores.sequence_state import SequenceState
 
 
 @dataclass(frozen=True)
 class Task:
     """What a list is made of besides the plan: the past, the time, the seed, what was shown lately, and the page."""
 
-    history: SequenceState
+    history: History
     now: float
     seed: int
     rotated: Mapping[str, float]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.recommendations.memory import RememberedPast
 from app.stores.sequence_state import SequenceState
 
 
@@ -14,13 +15,18 @@ class Past:
     Attributes:
         user_id: None for a session.
         key: the name that shown items are remembered under, None where nothing can be.
-        state: events.
+        remembered: the events, with what was worked out of them.
         session: the events of a session as they came, None for a user.
         shown: what was shown lately, with seconds since 1970.
     """
 
     user_id: str | None
     key: str | None
-    state: SequenceState
+    remembered: RememberedPast
     session: list[dict[str, Any]] | None
     shown: Mapping[str, float]
+
+    @property
+    def state(self) -> SequenceState:
+        """The events."""
+        return self.remembered.state

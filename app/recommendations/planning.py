@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from app.core.errors import ScenarioNotFound
@@ -15,6 +16,8 @@ from app.recommendations.state import ProjectState
 from app.recommendations.view import View
 
 DEFAULTS = RankingOptions()
+MAX_PLANS = 8
+"""Plans that one wish remembers."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,11 @@ class Side:
     options: RankingOptions
     version: str | None = None
     name: str | None = None
+
+    @cached_property
+    def options_json(self) -> Mapping[str, Any]:
+        """The options as a record keeps them; the same object each time, not to be changed."""
+        return self.options.as_json()
 
 
 @dataclass(frozen=True)
@@ -71,9 +79,14 @@ class Plan:
         return self.side.options
 
     @property
+    def sides(self) -> Sequence[Side]:
+        """Every way to rank that takes part."""
+        return (self.side, *self.rivals)
+
+    @cached_property
     def needs(self) -> Needs:
         """What has to be read of the user."""
-        every = [side.options for side in (self.side, *self.rivals)]
+        every = [side.options for side in self.sides]
         return Needs(any(one.exclude_seen for one in every), max(one.rotation_s for one in every))
 
     def limited(self, limit: int | None) -> "Plan":
@@ -83,20 +96,44 @@ class Plan:
         return replace(self, side=_limited(self.side, limit), rivals=[_limited(one, limit) for one in self.rivals])
 
 
-def plan(state: ProjectState, request: RecommendRequest, *, unit: str) -> Plan:
-    """Settle a request: its own options go before the scenario's, its own scenario before an experiment's.
+class Wish:
+    """What kind of list is asked for, whoever asks: the same for all who ask in the same words.
+
+    Args:
+        request: its options count where it sets them.
+    """
+
+    def __init__(self, request: RecommendRequest) -> None:
+        self.options: RankingOptions = request
+        self.scenario = request.scenario
+        self.cursor = request.cursor
+        self.given_limit = request.given_limit
+        self._plans: dict[int, tuple[RankingOptions, Plan]] = {}
+
+    def plan_over(self, base: RankingOptions) -> Plan:
+        """The plan without an experiment, over these options; made once."""
+        kept = self._plans.get(id(base))
+        if kept is None or kept[0] is not base:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            kept = self._plans[id(base)] = (base, Plan(Side(self.options.over(base)), self.scenario))
+        return kept[1]
+
+
+def plan(state: ProjectState, wish: Wish, *, unit: str) -> Plan:
+    """Settle a wish: its own options go before the scenario's, its own scenario before an experiment's.
 
     Raises:
-        ScenarioNotFound: when the request names one that does not exist.
+        ScenarioNotFound: when it names one that does not exist.
     """
-    experiments = [one for one in state.experiments if request.scenario is None or not _chooses_scenario(one)]
+    experiments = [one for one in state.experiments if wish.scenario is None or not _chooses_scenario(one)]
     assignment = assign(experiments, unit) if experiments else None
     if assignment is None:
-        return Plan(Side(_over(state, request, request.scenario)), request.scenario)
+        return wish.plan_over(_base(state, wish.scenario))
     if assignment.arm is None:
-        return _interleaved(state, request, assignment.experiment, request.scenario)
-    scenario = request.scenario or assignment.arm.scenario
-    return Plan(_side(state, request, assignment.arm, scenario), scenario, assignment.experiment)
+        return _interleaved(state, wish, assignment.experiment)
+    scenario = wish.scenario or assignment.arm.scenario
+    return Plan(_side(state, wish, assignment.arm, scenario), scenario, assignment.experiment)
 
 
 def plan_again(state: ProjectState, record: AnswerRecord) -> Plan:
@@ -126,21 +163,19 @@ def _chooses_scenario(experiment: RunningExperiment) -> bool:
     return any(arm.scenario is not None for arm in experiment.arms)
 
 
-def _interleaved(
-    state: ProjectState, asked: RankingOptions, experiment: RunningExperiment, scenario: str | None
-) -> Plan:
-    sides = [_side(state, asked, arm, scenario or arm.scenario) for arm in experiment.arms]
-    return Plan(Side(_over(state, asked, scenario)), scenario, experiment, sides)
+def _interleaved(state: ProjectState, wish: Wish, experiment: RunningExperiment) -> Plan:
+    sides = [_side(state, wish, arm, wish.scenario or arm.scenario) for arm in experiment.arms]
+    return Plan(Side(wish.options.over(_base(state, wish.scenario))), wish.scenario, experiment, sides)
 
 
-def _side(state: ProjectState, asked: RankingOptions, arm: Arm, scenario: str | None) -> Side:
+def _side(state: ProjectState, wish: Wish, arm: Arm, scenario: str | None) -> Side:
     known = scenario if scenario in state.scenarios else None
-    return Side(_over(state, asked, known), arm.version, arm.name)
+    return Side(wish.options.over(_base(state, known)), arm.version, arm.name)
 
 
-def _over(state: ProjectState, asked: RankingOptions, scenario: str | None) -> RankingOptions:
+def _base(state: ProjectState, scenario: str | None) -> RankingOptions:
     if scenario is None:
-        return asked if type(asked) is RankingOptions else asked.over(DEFAULTS)
+        return DEFAULTS
     if scenario not in state.scenarios:
         raise ScenarioNotFound(scenario)
-    return asked.over(state.scenarios[scenario].options)
+    return state.scenarios[scenario].options

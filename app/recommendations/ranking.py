@@ -7,13 +7,21 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recommendations.candidates import Candidates, FallbackCandidates, Mask, PersonalCandidates, Supply, pool_of
+from app.recommendations.candidates import (
+    Candidates,
+    FallbackCandidates,
+    Mask,
+    PersonalCandidates,
+    Pool,
+    Supply,
+    pool_of,
+)
 from app.recommendations.caps import has_caps
 from app.recommendations.eligibility import Pin, eligible_rows, pinned_rows
+from app.recommendations.memory import History, RememberedPast, UserVector
 from app.recommendations.options import RankingOptions
 from app.recommendations.reranking import PageFiller, Placed, pool_size
 from app.recommendations.view import FIRST_PAGE, PERSONAL, PINNED, Page, Ranked, View
-from app.stores.sequence_state import SequenceState
 
 NOTHING_ROTATES: Mapping[str, float] = MappingProxyType({})
 
@@ -29,11 +37,12 @@ class _Task:
     rotated: Mapping[int, float]
     offset: int
     seed: int
+    past: RememberedPast
 
 
 def rank(
     view: View,
-    history: SequenceState,
+    history: History,
     options: RankingOptions,
     *,
     now: float,
@@ -45,7 +54,8 @@ def rank(
 
     Args:
         view: the catalogue and the version; nothing of it is changed.
-        history: the user's past; `SequenceState.of(events)` makes one.
+        history: the user's past; `SequenceState.of(events)` makes one. What a remembered one has worked out before
+            spares time and changes nothing.
         options: as resolved.
         now: seconds since 1970: what is published, how old events and items are.
         seed: of the exploration, below 2^128: the recommendation id as a number.
@@ -55,26 +65,35 @@ def rank(
     Raises:
         InvalidRequest: when the filter cannot be read.
     """
-    user = user_vector(view, history)
+    past = RememberedPast.of(history)
+    user = user_vector(view, past)
     task = _Task(
         view=view,
         options=options,
-        allowed=eligible_rows(view, history, options, now=now, page=page, scored=user is not None),
+        allowed=eligible_rows(view, past, options, now=now, page=page, scored=user is not None),
         pins=pinned_rows(view, options, now=now, page=page),
         rotated=_rows_of(view, rotated),
         offset=page.offset,
         seed=seed,
+        past=past,
     )
     return _fallback(task, now=now) if user is None else _personal(task, user, now=now)
 
 
-def user_vector(view: View, history: SequenceState) -> NDArray[np.float32] | None:
+def user_vector(view: View, history: History) -> NDArray[np.float32] | None:
     """What the version makes of the newest items that it knows [d]; None where nothing personal can be said."""
     version = view.version
     if version is None:
         return None
-    known = version.vectors.with_vector(view.catalogue.rows(history.item_ids))
-    return version.encode_user(version.vectors.values[known[-version.max_length :]]) if len(known) else None
+    past = RememberedPast.of(history)
+    sequence = past.sequence(view.catalogue, version.vectors, longest=version.max_length)
+    if not len(sequence):
+        return None
+    user = past.user(version.vectors, sequence)
+    if user is None:
+        user = version.encode_user(version.vectors.values[sequence])
+        past.keep_user(version.vectors, UserVector(sequence, user, version.vectors.revision))
+    return user
 
 
 def _rows_of(view: View, times: Mapping[str, float]) -> Mapping[int, float]:
@@ -83,17 +102,44 @@ def _rows_of(view: View, times: Mapping[str, float]) -> Mapping[int, float]:
 
 
 def _personal(task: _Task, user: NDArray[np.float32], *, now: float) -> Ranked:
-    candidates = PersonalCandidates(task.view, user, task.allowed, task.options, now=now)
+    assert task.view.version is not None
+    shortlist = task.past.shortlist(task.view.version.vectors, user)
+    candidates = PersonalCandidates(task.view, user, task.allowed, task.options, now=now, shortlist=shortlist)
+    if _is_in_order(task):
+        pool = pool_of(candidates, task.allowed, task.options.limit, rotated=task.rotated)
+        return _in_order(task, pool, candidates.scores_in(pool), PERSONAL)
     placed = _placed(task, candidates)
-    rows = [one.row for one in placed]
-    return _ranked(task, placed, candidates.scores_of(rows), PERSONAL)
+    return _ranked(task, placed, candidates.scores_of([one.row for one in placed]), PERSONAL)
 
 
 def _fallback(task: _Task, *, now: float) -> Ranked:
     candidates = FallbackCandidates(task.view, task.allowed, task.options, now=now)
-    placed = _placed(task, candidates)
-    ranked = _ranked(task, placed, [None] * len(placed), candidates.name)
+    if _is_in_order(task):
+        pool = pool_of(candidates, task.allowed, task.options.limit, rotated=task.rotated)
+        ranked = _in_order(task, pool, [None] * len(pool.rows), candidates.name)
+    else:
+        placed = _placed(task, candidates)
+        ranked = _ranked(task, placed, [None] * len(placed), candidates.name)
     return replace(ranked, fallback=candidates.name, pool=candidates.consulted)
+
+
+def _is_in_order(task: _Task) -> bool:
+    """Whether the order of the candidates decides alone."""
+    options = task.options
+    return not (options.diversity or options.explore or task.pins or has_caps(options))
+
+
+def _in_order(task: _Task, pool: Pool, scores: Sequence[float | None], source: str) -> Ranked:
+    rows = pool.rows.tolist()
+    return Ranked(
+        rows=rows,
+        scores=scores,
+        propensities=[1.0] * len(rows),
+        sources=[source] * len(rows),
+        fallback=None,
+        pool=(),
+        more=int(np.count_nonzero(task.allowed)) > len(rows),
+    )
 
 
 def _ranked(task: _Task, placed: Sequence[Placed], scores: Sequence[float | None], source: str) -> Ranked:
@@ -111,12 +157,8 @@ def _ranked(task: _Task, placed: Sequence[Placed], scores: Sequence[float | None
 
 
 def _placed(task: _Task, candidates: Candidates) -> Sequence[Placed]:
-    """The page: by order alone where that decides, or else place by place."""
+    """The page, place by place."""
     options = task.options
-    if not (options.diversity or options.explore or task.pins or has_caps(options)):
-        pool = pool_of(candidates, task.allowed, options.limit, rotated=task.rotated)
-        return [Placed(row, 1.0, False) for row in pool.rows.tolist()]
-
     supply = Supply(
         candidates,
         task.allowed,

@@ -10,16 +10,19 @@ from app.impressions.record import AnswerLog, AnswerRecord
 from app.recommendations.answers import Made, document, record_of
 from app.recommendations.history import HistoryReader
 from app.recommendations.listing import Task, make_list
+from app.recommendations.memory import RememberedPast
+from app.recommendations.micro_batching import MicroBatcher, candidates_wanted
 from app.recommendations.paging import Chain, answer_of_cursor
 from app.recommendations.past import Past
-from app.recommendations.planning import Plan, plan, plan_again
+from app.recommendations.planning import Plan, Side, Wish, plan, plan_again, view_of
 from app.recommendations.requests import RecommendRequest, session_json, session_state
 from app.recommendations.state import ProjectState
 from app.recommendations.view import Page
-from app.stores.sequence_state import SequenceState
 from app.telemetry.metrics import RECOMMENDATIONS, STAGE_SECONDS
 
 _HISTORY_SECONDS = STAGE_SECONDS.labels("history")
+_ENCODE_SECONDS = STAGE_SECONDS.labels("encode")
+_ANSWERED = {kind: RECOMMENDATIONS.labels(kind or "personal") for kind in (None, "trending", "latest")}
 _RANK_SECONDS = STAGE_SECONDS.labels("rank")
 
 
@@ -34,24 +37,38 @@ class Recommender:
     def __init__(self, history: HistoryReader, answers: AnswerLog) -> None:
         self._history = history
         self._answers = answers
+        self._together = MicroBatcher()
 
     async def recommend(self, state: ProjectState, request: RecommendRequest) -> dict[str, Any]:
-        """The answer as JSON-ready values, in the shape of `schemas.Recommendation`.
+        """The answer to a request for a user or a session, as JSON-ready values in the shape of `Recommendation`.
 
         Raises:
             InvalidRequest: when the filter cannot be read, or the cursor is not one of this list.
             ScenarioNotFound: when the request names one that does not exist.
         """
-        if request.cursor is not None:
-            return await self._after(state, request, request.cursor)
+        wish = Wish(request)
+        if request.session is None or wish.cursor is not None:
+            return await self.recommend_to(state, request.user_id, wish)
         answer_id, now = uuid7(), time.time()
-        settled = plan(state, request, unit=request.unit(answer_id))
-        if request.session is None:
-            past = await self._past_of_user(state, request.user_id or "", settled, now=now)
-        else:
-            events = session_json(request.session, now=now)
-            past = await self._past_of_session(state, events, request.session_key, settled, now=now)
+        settled = plan(state, wish, unit=request.session_key or str(answer_id))
+        events = session_json(request.session, now=now)
+        past = await self._past_of_session(state, events, request.session_key, settled, now=now)
         return await self._answer(state, settled, past, answer_id=answer_id, now=now, chain=Chain())
+
+    async def recommend_to(self, state: ProjectState, user_id: str | None, wish: Wish) -> dict[str, Any]:
+        """The answer for a user, or the next page of a list that a cursor names.
+
+        Raises:
+            InvalidRequest: when the filter cannot be read, or the cursor is not one of this list.
+            ScenarioNotFound: when the request names one that does not exist.
+        """
+        if wish.cursor is not None:
+            return await self._after(state, user_id, wish, wish.cursor)
+        assert user_id is not None
+        settled = plan(state, wish, unit=user_id)
+        now = time.time()
+        past = await self._past_of_user(state, user_id, settled, now=now)
+        return await self._answer(state, settled, past, answer_id=uuid7(), now=now, chain=Chain())
 
     async def next_page(self, state: ProjectState, answer_id: UUID, *, limit: int | None = None) -> dict[str, Any]:
         """What follows an answer in its list, by the same options, without what its list has shown so far.
@@ -64,11 +81,11 @@ class Recommender:
             raise RecommendationNotFound(answer_id)
         return await self._go_on(state, record, limit)
 
-    async def _after(self, state: ProjectState, request: RecommendRequest, cursor: str) -> dict[str, Any]:
+    async def _after(self, state: ProjectState, user_id: str | None, wish: Wish, cursor: str) -> dict[str, Any]:
         record = await self._answers.find(state.project, answer_of_cursor(cursor))
-        if record is None or not record.is_ranking or request.user_id not in (None, record.user_id):
+        if record is None or not record.is_ranking or user_id not in (None, record.user_id):
             raise InvalidRequest.of("cursor", "is of no list that is kept of this user")
-        return await self._go_on(state, record, request.given_limit)
+        return await self._go_on(state, record, wish.given_limit)
 
     async def _go_on(self, state: ProjectState, record: AnswerRecord, limit: int | None) -> dict[str, Any]:
         chain = await Chain.up_to(record, self._answers)
@@ -82,33 +99,47 @@ class Recommender:
 
     async def _past_of_user(self, state: ProjectState, user_id: str, settled: Plan, *, now: float) -> Past:
         needs = settled.needs
-        with _HISTORY_SECONDS.time():
-            cached = await self._history.read(
-                state.project, user_id, older=needs.older, shown_since=needs.shown_since(now)
-            )
-        return Past(user_id, user_id, cached.state or SequenceState(), None, cached.shown)
+        started = time.perf_counter()
+        found = await self._history.read(state.project, user_id, older=needs.older, shown_since=needs.shown_since(now))
+        _HISTORY_SECONDS.observe(time.perf_counter() - started)
+        return Past(user_id, user_id, found.past, None, found.shown)
 
     async def _past_of_session(
         self, state: ProjectState, events: list[dict[str, Any]], key: str | None, settled: Plan, *, now: float
     ) -> Past:
         since = settled.needs.shown_since(now)
         shown = {} if key is None or since is None else await self._history.shown(state.project, key, since=since)
-        return Past(None, key, session_state(events), events, shown)
+        return Past(None, key, RememberedPast(session_state(events)), events, shown)
 
     async def _answer(
         self, state: ProjectState, settled: Plan, past: Past, *, answer_id: UUID, now: float, chain: Chain
     ) -> dict[str, Any]:
-        # Up to the last line nothing awaits: catalogue and version are one consistent picture.
-        with _RANK_SECONDS.time():
-            page = Page(chain.offset, chain.item_ids)
-            task = Task(past.state, now=now, seed=answer_id.int, rotated=past.shown, page=page)
-            listing = make_list(state, settled, task)
+        for side in settled.sides:
+            await self._prepare(state, side, past.remembered)
+        # Up to the last line nothing awaits: catalogue and version are one consistent picture, and whatever has
+        # changed since it was prepared is worked out again.
+        started = time.perf_counter()
+        page = Page(chain.offset, chain.item_ids)
+        task = Task(past.remembered, now=now, seed=answer_id.int, rotated=past.shown, page=page)
+        listing = make_list(state, settled, task)
+        _RANK_SECONDS.observe(time.perf_counter() - started)
         made = Made(answer_id, state, settled, past, task, listing, chain)
         record, answer = record_of(made), document(made)
-        RECOMMENDATIONS.labels(listing.ranked.fallback or "personal").inc()
+        _ANSWERED[listing.ranked.fallback].inc()
         self._answers.record(record)
         if settled.options.rotation_s and past.key is not None:
             shown = [item.item_id for item in record.items]
             keep_s = settled.options.rotation_s
             await self._history.show(state.project, past.key, shown, now=now, keep_s=keep_s)
         return answer
+
+    async def _prepare(self, state: ProjectState, side: Side, past: RememberedPast) -> None:
+        """Work out with others what the ranking would work out alone."""
+        view, version = view_of(state, side.version)
+        if version is None:
+            return
+        sequence = past.sequence(view.catalogue, version.vectors, longest=version.max_length)
+        if len(sequence):
+            started = time.perf_counter()
+            await self._together.prepare(version, past, sequence, candidates_wanted(side.options, past))
+            _ENCODE_SECONDS.observe(time.perf_counter() - started)

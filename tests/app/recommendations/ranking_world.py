@@ -226,3 +226,13 @@ def cosine(one: Thing, other: Thing) -> float:
 
 def options(**fields: Any) -> RankingOptions:
     return RankingOptions(**fields)
+
+
+def view_of_vectors(values: NDArray[np.float32], *, ties: Sequence[int] | None = None) -> View:
+    """Items with these vectors [n, d]; `ties` are their numbers in the database [n], by default their rows."""
+    pks = range(len(values)) if ties is None else [int(tie) for tie in ties]
+    catalogue = Catalogue()
+    catalogue.apply(ItemUpdate(pk, f"i{row}") for row, pk in enumerate(pks))
+    vectors = ItemVectors(width=values.shape[1], modalities=())
+    vectors.apply((VectorUpdate(f"i{row}", value, None) for row, value in enumerate(values)), catalogue.row_of)
+    return View(catalogue, MeanVersion(vectors))

@@ -13,9 +13,10 @@ from tests.fixtures.service import Service
 CAP = 3
 
 
-def read(service: Service, **options: Any) -> Any:
+def read(service: Service, *, users: int = 0, **options: Any) -> Any:
+    """Twice."""
     edge = service.client.app.state.edge  # type: ignore[attr-defined]
-    history = HistoryReader(service.context.database, edge.recommender._history._cache, cap=CAP)
+    history = HistoryReader(service.context.database, edge.recommender._history._cache, cap=CAP, users=users)
 
     async def both() -> Any:
         return [await history.read(service.project, "u", **options) for _ in range(2)]
@@ -30,7 +31,7 @@ def test_from_the_database_and_from_the_cache(light: Service, monkeypatch: pytes
     ]
     assert light.client.post("/events", json=events).json()["accepted"] == len(events)
     filled, cached = read(light)
-    assert filled == cached
+    assert (filled.state, filled.shown) == (cached.state, cached.shown)
     assert cached.state.item_ids == ["b"] * CAP
     assert set(cached.state.older) == {
         SeenItem("a", "view", 1_700_000_002_000_000),
@@ -52,3 +53,26 @@ def test_from_the_database_and_from_the_cache(light: Service, monkeypatch: pytes
     assert answer.status_code == 200
     session = {"session": [], "session_id": "s", "rotation_s": 60}
     assert light.client.post("/recommend", json=session).status_code == 200
+
+
+def test_a_user_is_remembered_until_something_happens(light: Service) -> None:
+    def see(item_id: str) -> None:
+        event = {"user_id": "u", "item_id": item_id, "timestamp": 1_700_000_000}
+        assert light.client.post("/events", json=event).json()["accepted"] == 1
+
+    edge = light.client.app.state.edge  # type: ignore[attr-defined]
+    history = HistoryReader(light.context.database, edge.recommender._history._cache, cap=CAP, users=10)
+
+    def past(**options: Any) -> Any:
+        return light.client.portal.call(lambda: history.read(light.project, "u", **options)).past  # type: ignore[union-attr]
+
+    see("a")
+    known = past()
+    assert past() is known, "filled from the database"
+    see("b")
+    changed = past()
+    assert changed is not known
+    assert changed.state.item_ids == ["a", "b"]
+    history.forget(light.project, "u")
+    assert past() is not changed
+    assert past(older=False) is past(older=False), "what is more than enough is remembered too"

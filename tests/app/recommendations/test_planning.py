@@ -13,10 +13,11 @@ from app.experiments.interleaving import team_draft
 from app.experiments.running import Arm, RunningExperiment
 from app.recommendations.answers import Made, record_of
 from app.recommendations.listing import Task, make_list
+from app.recommendations.memory import RememberedPast
 from app.recommendations.options import RankingOptions
 from app.recommendations.paging import Chain
 from app.recommendations.past import Past
-from app.recommendations.planning import plan, plan_again
+from app.recommendations.planning import Wish, plan, plan_again
 from app.recommendations.requests import RecommendRequest
 from app.recommendations.state import ProjectState
 from app.recommendations.view import FIRST_PAGE, Page
@@ -59,8 +60,8 @@ def experiment(*arms: Arm, interleaved: bool = False, number: int = 1) -> Runnin
     return RunningExperiment(number, f"e{number}", f"salt{number}", arms, interleaved)
 
 
-def asked(**fields: Any) -> RecommendRequest:
-    return RecommendRequest(**{"user_id": "u", **fields})
+def asked(**fields: Any) -> Wish:
+    return Wish(RecommendRequest(**{"user_id": "u", **fields}))
 
 
 def test_the_request_goes_before_the_scenario_and_that_before_the_defaults() -> None:
@@ -166,7 +167,9 @@ def test_the_next_page_of_an_interleaving_is_ranked_as_the_first_one_was() -> No
     # A limit that is said is the default: it must not come from a scenario on the second page.
     settled = plan(state, asked(limit=10), unit="u")
     listing = make_list(state, settled, task())
-    made = Made(uuid7(), state, settled, Past("u", "u", past_of("seen"), None, {}), task(), listing, Chain())
+    made = Made(
+        uuid7(), state, settled, Past("u", "u", RememberedPast(past_of("seen")), None, {}), task(), listing, Chain()
+    )
     record = record_of(made)
     state.scenarios = {}
     again = plan_again(state, record)

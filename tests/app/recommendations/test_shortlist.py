@@ -1,0 +1,63 @@
+"""A page from a shortlist is that of a look at every row, or none."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.recommendations.candidates import PersonalCandidates
+from app.recommendations.options import RankingOptions
+from app.recommendations.shortlist import Shortlist, scores_of
+from app.recommendations.vectors import ItemVectors
+from tests.app.recommendations.ranking_world import view_of_vectors
+
+ITEMS, WIDTH = 40, 4
+
+
+def found(vectors: ItemVectors, user: np.ndarray, count: int) -> Shortlist:
+    """What an index would give: the best by a matrix product, -1 where there are no more."""
+    scores = np.where(vectors.present, vectors.values @ user, -np.inf)
+    rows = np.argsort(-scores, kind="stable")[:count]
+    best = np.where(scores[rows] > -np.inf, rows, -1)
+    padded = np.concatenate([best, np.full(max(count - len(best), 0), -1)]).astype(np.int64)
+    return Shortlist.of(vectors, user, padded, float(scores[rows[-1]]) if len(rows) else -np.inf)
+
+
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 50), limit=st.integers(1, 12), share=st.floats(0, 1))
+def test_it_is_exact_or_nothing(seed: int, count: int, limit: int, share: float) -> None:
+    """Few different vectors, so that many items are equal and ties matter."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(-1, 2, (ITEMS, WIDTH)).astype(np.float32)
+    view = view_of_vectors(values, ties=rng.permutation(ITEMS))
+    assert view.version is not None
+    user = rng.standard_normal(WIDTH).astype(np.float32)
+    allowed = view.version.vectors.present & (rng.random(ITEMS) < share)
+    shortlist = found(view.version.vectors, user, count)
+    everywhere = PersonalCandidates(view, user, allowed, RankingOptions(), now=0.0).best(allowed, limit)
+    short = shortlist.best(allowed, limit, ties=view.catalogue.pks)
+    if short is not None:
+        assert short[0].tolist() == everywhere[0].tolist()
+        assert short[1].tolist() == everywhere[1].tolist()
+    by_both = PersonalCandidates(view, user, allowed, RankingOptions(), now=0.0, shortlist=shortlist)
+    assert by_both.best(allowed, limit)[0].tolist() == everywhere[0].tolist()
+    if count > ITEMS:
+        assert short is not None, "it holds every item"
+
+
+def test_a_tie_at_its_end_is_not_decided() -> None:
+    """Rows 0 to 3 are equal; the shortlist has only two of them, and the lowest tie may be another one."""
+    view = view_of_vectors(np.ones((4, 2), np.float32))
+    assert view.version is not None
+    user = np.ones(2, np.float32)
+    shortlist = Shortlist.of(view.version.vectors, user, np.array([2, 3]), worst=2.0)
+    assert shortlist.best(np.ones(4, bool), 1, ties=view.catalogue.pks) is None
+
+
+@pytest.mark.parametrize("among", [[3], [3, 1], list(range(ITEMS))])
+def test_a_score_does_not_depend_on_what_stands_beside_it(among: list[int]) -> None:
+    rng = np.random.default_rng(0)
+    view = view_of_vectors(rng.standard_normal((ITEMS, 64)).astype(np.float32))
+    assert view.version is not None
+    user = rng.standard_normal(64).astype(np.float32)
+    alone = scores_of(view.version.vectors, np.array([3]), user)[0]
+    assert scores_of(view.version.vectors, np.array(among), user)[among.index(3)] == alone
