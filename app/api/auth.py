@@ -54,6 +54,11 @@ class Authenticator:
             raise NotAuthenticated
         return known[1]
 
+    def remembered(self, key: str) -> Principal | None:
+        """The key's principal if it is known at present."""
+        known = self._known.get(hash_key(key))
+        return known[1] if known is not None and known[0] >= time.monotonic() else None
+
     def _look_up(self, key: str) -> Principal | None:
         with self._database.transaction() as transaction:
             return ProjectService(transaction).authenticate(key)

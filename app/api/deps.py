@@ -190,6 +190,7 @@ class Edge:
         self.recommender = recommender
         self.streams = StreamSlots(context.settings.job_streams)
         self.answers = answers
+        self.history = history
         settings = context.settings
         self.popularity = PopularityCounter(
             context.database, most=settings.trending_window_events, keep_s=settings.trending_refresh_s

@@ -45,7 +45,7 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(REQUEST_ID, "")
-        request_id = given if _ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = acceptable_id(given.encode("latin-1")) or uuid.uuid4().hex
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
@@ -55,6 +55,14 @@ class RequestIdMiddleware:
             await send(message)
 
         await self._app(scope, receive, send_with_id)
+
+
+def acceptable_id(given: bytes | None) -> str | None:
+    """A caller's own request id, if it is harmless."""
+    if not given:
+        return None
+    text = given.decode("latin-1")
+    return text if _ACCEPTABLE_ID.fullmatch(text) else None
 
 
 class BodyLimitMiddleware:

@@ -1,12 +1,14 @@
 """Query parameters that a route does not know are refused by name, so that a misspelt one is not ignored in silence."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Cookie, Header, Path
 from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
 
 from app.core.errors import InvalidRequest
 
@@ -19,13 +21,19 @@ NUL = "\0"
 
 def check_query(request: Request) -> None:
     """Raise InvalidRequest for parameters that the request's route does not have, and for what no text may hold."""
-    if not request.scope["query_string"]:
-        return
-    for name, value in request.query_params.multi_items():
+    query: bytes = request.scope["query_string"]
+    if query:
+        _check(query_names(request.scope["route"]), query)
+
+
+@lru_cache(maxsize=1_024)
+def _check(known: frozenset[str], query: bytes) -> None:
+    """Queries that are right are remembered."""
+    parameters = QueryParams(query)
+    for name, value in parameters.multi_items():
         if NUL in value:
             raise InvalidRequest.of(name, "must not contain the character NUL")
-    known = query_names(request.scope["route"])
-    unknown = [name for name in request.query_params if name not in known]
+    unknown = [name for name in parameters if name not in known]
     if unknown:
         allowed = f"known are: {', '.join(sorted(known))}" if known else "this route has none"
         raise InvalidRequest(

@@ -84,6 +84,13 @@ class RateLimiter:
         self._default = default
         self._leases: dict[int, _Lease] = {}
 
+    def admits_now(self, principal: Principal) -> bool:
+        """Use one token of the key if there is one at hand, or if it needs none."""
+        if principal.rate_per_s is None and self._default is None:
+            return True
+        lease = self._leases.get(principal.key_id)
+        return lease is not None and _use(lease)
+
     async def admit(self, principal: Principal) -> None:
         """Use one token of the key; raises RateLimited when there is none."""
         rate = self._rate(principal)

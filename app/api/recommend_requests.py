@@ -1,25 +1,49 @@
 """Reads requests of `/recommend`: query parameters and bodies, checked only as far as they are there."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from starlette.datastructures import QueryParams
 
 from app.core.errors import InvalidRequest
+from app.recommendations.planning import Wish
 from app.recommendations.requests import MAX_BATCH, RecommendRequest
 
 LISTS = frozenset({"categories", "include", "exclude", "exclude_seen_types"})
 COUNTED = frozenset({"category_caps", "pinned"})
 """Parameters like `pinned=i7:1`."""
+MAX_WISHES = 1_024
+"""Query strings that are remembered: most clients ask in the same few ways."""
+SOMEBODY = "somebody"
+"""A request has to be for somebody, a wish is for anybody."""
 NOT_IN_A_QUERY = frozenset({"user_id", "session", "session_id"})
 
 
-def request_of_query(user_id: str, parameters: Iterable[tuple[str, str]]) -> RecommendRequest:
-    """The request of a GET; raises RequestValidationError that names the parameter."""
+_known_wishes: dict[bytes, Wish] = {b"": Wish(RecommendRequest(user_id=SOMEBODY))}
+
+
+def known_wish(query: bytes) -> Wish | None:
+    """What a query string asks for, if it was read before and is right."""
+    return _known_wishes.get(query)
+
+
+def wish_of_query(query: bytes) -> Wish:
+    """What the query string of a GET asks for; raises RequestValidationError that names the parameter."""
+    wish = _known_wishes.get(query)
+    if wish is None:
+        wish = _read(query)
+        if len(_known_wishes) >= MAX_WISHES:
+            _known_wishes.clear()
+        _known_wishes[query] = wish
+    return wish
+
+
+def _read(query: bytes) -> Wish:
     fields: dict[str, Any] = {}
-    for name, value in parameters:
+    for name, value in QueryParams(query).multi_items():
         if name in LISTS:
             fields.setdefault(name, []).append(value)
         elif name in COUNTED:
@@ -31,7 +55,7 @@ def request_of_query(user_id: str, parameters: Iterable[tuple[str, str]]) -> Rec
             raise InvalidRequest.of(name, "is not a parameter of this route")
         else:
             fields[name] = value
-    return _checked({**fields, "user_id": user_id}, "query")
+    return Wish(_checked({**fields, "user_id": SOMEBODY}, "query"))
 
 
 def requests_of_body(body: bytes) -> tuple[list[Any], bool]:

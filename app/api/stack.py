@@ -6,9 +6,10 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from app.api.errors import Problems
+from app.api.fast_lane import FastLaneMiddleware
 from app.api.idempotency import IdempotencyMiddleware
 from app.api.middleware import BodyLimitMiddleware, RequestIdMiddleware, VersionPrefixMiddleware
-from app.api.telemetry import TelemetryMiddleware
+from app.api.telemetry import RequestMeter, TelemetryMiddleware
 from app.core.config import Settings
 
 UPLOAD_PATHS = r"/items|/items/[^/]+/media/[^/]+|/similar"
@@ -19,7 +20,7 @@ GZIP_LEVEL = 1
 
 
 def add_middleware(app: FastAPI, settings: Settings, problems: Problems) -> None:
-    """Version prefix, request id, measurement, compression, limits of bodies, idempotency keys; then the routes."""
+    """The fast lane; version prefix, request ids, measurement, compression, limits, idempotency keys; the routes."""
     app.add_middleware(IdempotencyMiddleware, problems=problems)
     app.add_middleware(
         BodyLimitMiddleware,
@@ -29,9 +30,17 @@ def add_middleware(app: FastAPI, settings: Settings, problems: Problems) -> None
     )
     if settings.gzip_min_bytes:
         app.add_middleware(GZipMiddleware, minimum_size=settings.gzip_min_bytes, compresslevel=GZIP_LEVEL)
-    app.add_middleware(TelemetryMiddleware, slow_s=settings.slow_request_s)
+    meter = RequestMeter(slow_s=settings.slow_request_s)
+    app.add_middleware(TelemetryMiddleware, meter=meter)
     app.add_middleware(RequestIdMiddleware)
     app.add_middleware(VersionPrefixMiddleware)
+    app.add_middleware(
+        FastLaneMiddleware,
+        state=app.state,
+        meter=meter,
+        gzip_min_bytes=settings.gzip_min_bytes,
+        gzip_level=GZIP_LEVEL,
+    )
 
 
 def _limits(settings: Settings) -> Sequence[tuple[str, int]]:

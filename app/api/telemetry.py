@@ -1,6 +1,7 @@
 """Pure ASGI middleware that measures every request: its time by route and status, its span, and whether it was slow."""
 
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
@@ -54,10 +55,41 @@ class _Exchange:
             self._is_over = True
             self.seconds = time.perf_counter() - self.started
 
+    @property
+    def passed_s(self) -> float:
+        """Seconds to the end of the answer, or until now."""
+        return self.seconds if self.seconds is not None else time.perf_counter() - self.started
+
     def fail(self) -> None:
         """An error goes past: who stands outside answers with 500 if nothing has been sent."""
         if self.status == ABORTED and not self._is_over:
             self.status = "500"
+
+
+class RequestMeter:
+    """Counts and times requests, whichever way they go.
+
+    Args:
+        slow_s: requests that take longer are logged.
+    """
+
+    def __init__(self, *, slow_s: float) -> None:
+        self._slow_s = slow_s
+        self._histograms: dict[tuple[str, str, str], Histogram] = {}
+
+    def open(self) -> AbstractContextManager[object]:
+        """While a request is being answered."""
+        return REQUESTS_OPEN.track_inprogress()
+
+    def observe(self, route: str, method: str, status: str, seconds: float) -> None:
+        """A request is over."""
+        labels = (route, method, status)
+        histogram = self._histograms.get(labels)
+        if histogram is None:
+            histogram = self._histograms[labels] = REQUEST_SECONDS.labels(*labels)
+        histogram.observe(seconds)
+        if seconds > self._slow_s:
+            log.warning("slow request", route=route, method=method, status=status, seconds=round(seconds, 3))
 
 
 class TelemetryMiddleware:
@@ -65,13 +97,12 @@ class TelemetryMiddleware:
 
     Args:
         app: the next application.
-        slow_s: requests that take longer are logged.
+        meter: keeps the times.
     """
 
-    def __init__(self, app: ASGIApp, *, slow_s: float) -> None:
+    def __init__(self, app: ASGIApp, *, meter: RequestMeter) -> None:
         self._app = app
-        self._slow_s = slow_s
-        self._histograms: dict[tuple[str, str, str], Histogram] = {}
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Measure one request."""
@@ -80,15 +111,13 @@ class TelemetryMiddleware:
             return
         exchange = _Exchange(receive, send)
         method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
-        REQUESTS_OPEN.inc()
         try:
-            with tracing.span(method, kind=tracing.SpanKind.SERVER, parent=_parent(scope)) as span:
+            with self._meter.open(), tracing.span(method, kind=tracing.SpanKind.SERVER, parent=_parent(scope)) as span:
                 await self._measured(scope, exchange)
                 if span is not None:
                     _describe(span, scope, method, exchange.status)
         finally:
-            REQUESTS_OPEN.dec()
-            self._observe(_route(scope), method, exchange)
+            self._meter.observe(_route(scope), method, exchange.status, exchange.passed_s)
 
     async def _measured(self, scope: Scope, exchange: _Exchange) -> None:
         try:
@@ -96,16 +125,6 @@ class TelemetryMiddleware:
         except Exception:
             exchange.fail()
             raise
-
-    def _observe(self, route: str, method: str, exchange: _Exchange) -> None:
-        seconds = exchange.seconds if exchange.seconds is not None else time.perf_counter() - exchange.started
-        labels = (route, method, exchange.status)
-        histogram = self._histograms.get(labels)
-        if histogram is None:
-            histogram = self._histograms[labels] = REQUEST_SECONDS.labels(*labels)
-        histogram.observe(seconds)
-        if seconds > self._slow_s:
-            log.warning("slow request", route=route, method=method, status=exchange.status, seconds=round(seconds, 3))
 
 
 def _route(scope: Scope) -> str:

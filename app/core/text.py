@@ -50,7 +50,9 @@ MAX_ATTRIBUTES_BYTES = 16_384
 MAX_ATTRIBUTES_DEPTH = 100
 """What writes JSON stops at 255 levels, some of which belong to the answer around: what can be read can be shown."""
 
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_addressable)]
+MAX_IDENTIFIER = 256
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_IDENTIFIER), AfterValidator(_addressable)]
 """An id of the client's own: anything that can stand between two slashes of a path."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 EventType = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
@@ -58,3 +60,8 @@ EventType = Annotated[str, StringConstraints(min_length=1, max_length=64, patter
 Title = Annotated[str, StringConstraints(max_length=1_000), AfterValidator(_without_nul)]
 Paragraphs = Annotated[str, StringConstraints(max_length=50_000), AfterValidator(_without_nul)]
 Attributes = Annotated[dict[str, JsonValue], AfterValidator(_storable)]
+
+
+def is_identifier(text: str) -> bool:
+    """Whether it is plainly an `Identifier`; what is not ASCII may be one all the same."""
+    return text.isascii() and 0 < len(text) <= MAX_IDENTIFIER and not _UNADDRESSABLE.search(text)

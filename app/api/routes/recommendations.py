@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from app.api.auth import Reader, documented
 from app.api.deps import Edge, EdgeDep, UserIdPath
 from app.api.errors import Problems, invalid_request
-from app.api.recommend_requests import body, parameters, request_of_json, request_of_query, requests_of_body
+from app.api.recommend_requests import body, parameters, request_of_json, requests_of_body, wish_of_query
 from app.core.errors import CrossanError
 from app.recommendations.schemas import MAX_LIMIT, BatchAnswer, Recommendation
 from app.recommendations.state import ProjectState
@@ -34,9 +34,9 @@ async def recommend(user_id: UserIdPath, request: Request, edge: EdgeDep, princi
 
     Lists are given by repeating a parameter, and maps as `name:number`.
     """
-    asked = request_of_query(user_id, request.query_params.multi_items())
+    wish = wish_of_query(request.scope["query_string"])
     state = await edge.directory.get(principal.project)
-    return _json(await edge.recommender.recommend(state, asked))
+    return _json(await edge.recommender.recommend_to(state, user_id, wish))
 
 
 @router.post("/recommend", response_model=Recommendation | BatchAnswer, openapi_extra={"requestBody": body()})

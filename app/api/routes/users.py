@@ -103,6 +103,7 @@ async def erase_user(user_id: UserIdPath, edge: EdgeDep, principal: Ingester) ->
     await edge.answers.flush()
     report = await edge.call(principal.project, lambda services: services.erasures.erase(user_id))
     await asyncio.sleep(LATE_ANSWERS * edge.context.settings.answer_flush_s)
+    edge.history.forget(principal.project, user_id)
     await edge.answers.forget(principal.project, user_id)
     return await edge.call(
         principal.project,

@@ -8,7 +8,7 @@ import structlog
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.api.telemetry import ABORTED, TelemetryMiddleware
+from app.api.telemetry import ABORTED, RequestMeter, TelemetryMiddleware
 from app.core.config import Settings
 from app.core.types import Scope
 from app.telemetry.metrics import REGISTRY
@@ -77,7 +77,7 @@ async def test_a_client_that_leaves_counts_as_aborted() -> None:
     labels = {"route": "unmatched", "method": "GET", "status": ABORTED}
     before = requests(**labels)
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    await TelemetryMiddleware(app, slow_s=1.0)(scope, receive, send)  # type: ignore[arg-type]
+    await TelemetryMiddleware(app, meter=RequestMeter(slow_s=1.0))(scope, receive, send)  # type: ignore[arg-type]
     assert requests(**labels) == before + 1
 
 
