@@ -18,6 +18,7 @@ class BoundedAnswers:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._answers: dict[UUID, AnswerRecord] = {}
+        self._weights: dict[UUID, int] = {}
         self._weight = 0
 
     def __len__(self) -> int:
@@ -32,7 +33,8 @@ class BoundedAnswers:
         if answer.id in self._answers:
             self._remove(answer.id)
         self._answers[answer.id] = answer
-        self._weight += _weight(answer)
+        self._weights[answer.id] = weight = _weight(answer)
+        self._weight += weight
         dropped = 0
         while self._weight > self._limit:
             self._remove(next(iter(self._answers)))
@@ -59,7 +61,8 @@ class BoundedAnswers:
         self.discard([one for one in self._answers.values() if (one.project, one.user_id) == (project, user_id)])
 
     def _remove(self, answer_id: UUID) -> None:
-        self._weight -= _weight(self._answers.pop(answer_id))
+        del self._answers[answer_id]
+        self._weight -= self._weights.pop(answer_id)
 
 
 def _weight(answer: AnswerRecord) -> int:

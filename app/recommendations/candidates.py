@@ -120,7 +120,7 @@ class PersonalCandidates:
             rows = top_rows(merit, count, ties=self._ties)
             return rows, merit[rows]
         if self._shortlist is not None:
-            found = self._shortlist.best(allowed, count, ties=self._ties)
+            found = self._shortlist.best(allowed, count)
             if found is not None:
                 return found
         return self._best_of_all(allowed, count)

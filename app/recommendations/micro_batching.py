@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from app.recommendations.catalogue import Catalogue
 from app.recommendations.memory import RememberedPast, UserVector
 from app.recommendations.options import RankingOptions
 from app.recommendations.reranking import pool_size
@@ -32,12 +33,14 @@ class Wanted:
 
     Attributes:
         past: takes what is found.
+        catalogue: of the items.
         sequence: rows of the items that make the user [s].
         count: candidates wanted, 0 for none.
         done: set when it is there.
     """
 
     past: RememberedPast
+    catalogue: Catalogue
     sequence: NDArray[np.intp]
     count: int
     done: asyncio.Future[None]
@@ -69,23 +72,24 @@ class MicroBatcher:
         self._queues: dict[int, _Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def prepare(
-        self, version: ServedVersion, past: RememberedPast, sequence: NDArray[np.intp], count: int
-    ) -> None:
-        """Return when the memory holds the user's vector, and candidates if `count` are wanted.
+    async def prepare(self, version: ServedVersion, catalogue: Catalogue, past: RememberedPast, count: int) -> None:
+        """Return when the memory holds the user's vector, if there can be one, and candidates if some are wanted.
 
         Args:
             version: what makes the user, and scores the items.
+            catalogue: the items.
             past: is filled.
-            sequence: rows of the items that make the user [s], oldest first, at least one.
             count: candidates wanted, 0 for none.
         """
+        sequence = past.sequence(catalogue, version.vectors, longest=version.max_length)
+        if not len(sequence):
+            return
         if version.index is None:
             count = 0
         if _is_known(version, past, sequence, count):
             return
         loop = asyncio.get_running_loop()
-        wanted = Wanted(past, sequence, count, loop.create_future())
+        wanted = Wanted(past, catalogue, sequence, count, loop.create_future())
         queue = self._queues.setdefault(id(version), _Queue(version))
         queue.waiting.append(wanted)
         if not queue.is_scheduled:
@@ -169,7 +173,8 @@ def _settle(version: ServedVersion, batch: Sequence[Wanted], found: _Found) -> N
         one.past.keep_user(vectors, UserVector(one.sequence, user, found.revision))
         if found.rows is not None and found.scores is not None and found.revision == vectors.revision:
             worst = float(found.scores[place, -1])
-            one.past.keep_shortlist(vectors, Shortlist.of(vectors, user, found.rows[place], worst))
+            shortlist = Shortlist.of(vectors, user, found.rows[place], worst=worst, ties=one.catalogue.pks)
+            one.past.keep_shortlist(vectors, shortlist)
         if not one.done.done():
             one.done.set_result(None)
 

@@ -151,8 +151,13 @@ def plan_again(state: ProjectState, record: AnswerRecord) -> Plan:
 
 def view_of(state: ProjectState, version: str | None) -> tuple[View, ServedVersion | None]:
     """The project as a version sees it; in place of one that is not served the live one."""
-    served = state.versions.get(version, state.live) if version is not None else state.live
+    served = served_by(state, version)
     return View(state.catalogue, served, state.trending, state.latest), served
+
+
+def served_by(state: ProjectState, version: str | None) -> ServedVersion | None:
+    """The version of this name, in place of one that is not served the live one."""
+    return state.live if version is None else state.versions.get(version, state.live)
 
 
 def _limited(side: Side, limit: int) -> Side:

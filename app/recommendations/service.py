@@ -14,7 +14,7 @@ from app.recommendations.memory import RememberedPast
 from app.recommendations.micro_batching import MicroBatcher, candidates_wanted
 from app.recommendations.paging import Chain, answer_of_cursor
 from app.recommendations.past import Past
-from app.recommendations.planning import Plan, Side, Wish, plan, plan_again, view_of
+from app.recommendations.planning import Plan, Side, Wish, plan, plan_again, served_by
 from app.recommendations.requests import RecommendRequest, session_json, session_state
 from app.recommendations.state import ProjectState
 from app.recommendations.view import Page
@@ -135,11 +135,8 @@ class Recommender:
 
     async def _prepare(self, state: ProjectState, side: Side, past: RememberedPast) -> None:
         """Work out with others what the ranking would work out alone."""
-        view, version = view_of(state, side.version)
-        if version is None:
-            return
-        sequence = past.sequence(view.catalogue, version.vectors, longest=version.max_length)
-        if len(sequence):
+        version = served_by(state, side.version)
+        if version is not None:
             started = time.perf_counter()
-            await self._together.prepare(version, past, sequence, candidates_wanted(side.options, past))
+            await self._together.prepare(version, state.catalogue, past, candidates_wanted(side.options, past))
             _ENCODE_SECONDS.observe(time.perf_counter() - started)

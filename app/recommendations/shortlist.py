@@ -29,7 +29,7 @@ class Shortlist:
 
     Attributes:
         user: vector [d].
-        rows: of the catalogue [c].
+        rows: of the catalogue [c], best first.
         scores: of these [c], by `scores_of`.
         rest: no other row scores higher; -inf if there is no other.
         revision: of the item vectors at that time.
@@ -42,31 +42,39 @@ class Shortlist:
     revision: int
 
     @classmethod
-    def of(cls, vectors: ItemVectors, user: NDArray[np.float32], rows: NDArray[np.int64], worst: float) -> "Shortlist":
-        """From what an index has found [k]: -1 stands for nothing, `worst` is the lowest score that it found."""
+    def of(
+        cls,
+        vectors: ItemVectors,
+        user: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        *,
+        worst: float,
+        ties: NDArray[np.int64],
+    ) -> "Shortlist":
+        """From what an index has found.
+
+        Args:
+            vectors: of the items.
+            user: vector [d].
+            rows: that were found [k]; -1 stands for nothing.
+            worst: the lowest score among them, as the index adds it up.
+            ties: all different [n]; among equal scores the lower one comes first.
+        """
         found = rows[rows >= 0].astype(np.intp, copy=False)
         scores = scores_of(vectors, found, user)
-        if len(found) < len(rows):
-            return cls(user, found, scores, -np.inf, vectors.revision)
+        order = np.lexsort((ties[found], -scores))
         doubt = DOUBT * float(np.abs(scores).max(initial=0.0))
-        return cls(user, found, scores, worst + doubt, vectors.revision)
+        rest = worst + doubt if len(found) == len(rows) else -np.inf
+        return cls(user, found[order], scores[order], rest, vectors.revision)
 
     def reaches(self, count: int) -> bool:
         """Whether it holds so many, or all that there are."""
         return len(self.rows) >= count or self.rest == -np.inf
 
-    def best(self, allowed: NDArray[np.bool_], count: int, *, ties: NDArray[np.int64]) -> tuple[Rows, Scores] | None:
-        """The best of the allowed rows [n], at most `count`, and their scores; None where others might be better.
-
-        Args:
-            allowed: rows that may stand in the list.
-            count: rows wanted.
-            ties: all different [n]; among equal scores the lower one comes first.
-        """
-        places = np.flatnonzero(allowed[self.rows])
-        rows, scores = self.rows[places], self.scores[places]
-        order = np.lexsort((ties[rows], -scores))[:count]
-        is_complete = self.rest == -np.inf
-        if not is_complete and (len(order) < count or scores[order[-1]] <= self.rest):
+    def best(self, allowed: NDArray[np.bool_], count: int) -> tuple[Rows, Scores] | None:
+        """The best of the allowed rows [n], at most `count`, and their scores; None where others might be better."""
+        places = allowed[self.rows].nonzero()[0][:count]
+        scores = self.scores[places]
+        if self.rest > -np.inf and (len(places) < count or scores[-1] <= self.rest):
             return None
-        return rows[order], scores[order]
+        return self.rows[places], scores

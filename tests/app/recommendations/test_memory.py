@@ -70,7 +70,7 @@ def test_a_shortlist_holds_until_any_item_changes() -> None:
     vectors = ItemVectors(width=2, modalities=())
     write(vectors, catalogue, a=1, b=2)
     user = np.ones(2, np.float32)
-    shortlist = Shortlist.of(vectors, user, np.array([1, 0]), worst=2.0)
+    shortlist = Shortlist.of(vectors, user, np.array([1, 0]), worst=2.0, ties=catalogue.pks)
     past.keep_shortlist(vectors, shortlist)
     assert past.shortlist(vectors, user) is shortlist
     assert past.shortlist(vectors, user.copy()) is None, "of another vector of the user"
@@ -82,7 +82,7 @@ def test_a_version_that_goes_leaves_nothing() -> None:
     past, vectors = past_of("a"), ItemVectors(width=2, modalities=())
     user = np.ones(2, np.float32)
     past.keep_user(vectors, UserVector(np.array([0]), user, vectors.revision))
-    past.keep_shortlist(vectors, Shortlist.of(vectors, user, np.array([-1]), worst=0.0))
+    past.keep_shortlist(vectors, Shortlist.of(vectors, user, np.array([-1]), worst=0.0, ties=np.arange(1)))
     del vectors
     gc.collect()
     assert not len(past._users)

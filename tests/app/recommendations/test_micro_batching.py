@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from app.recommendations import micro_batching
+from app.recommendations.catalogue import Catalogue, ItemUpdate
 from app.recommendations.memory import RememberedPast
 from app.recommendations.micro_batching import LONGEST, MAX_TOGETHER, MicroBatcher, candidates_wanted
 from app.recommendations.options import RankingOptions
@@ -25,6 +26,7 @@ class Version:
 
     vectors: ItemVectors
     has_index: bool = True
+    max_length: int = 10
     batches: list[int] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     before: Any = lambda: None
@@ -60,17 +62,27 @@ def write(vectors: ItemVectors, values: np.ndarray) -> None:
     vectors.apply([VectorUpdate(name, values[row], None) for name, row in rows.items()], rows)
 
 
-def past() -> RememberedPast:
-    return RememberedPast(SequenceState())
+def past(row: int = 0) -> RememberedPast:
+    """Of the item in this row and the next one."""
+    return RememberedPast(SequenceState.of(SequenceEvent(n, f"i{n}", n, "view") for n in (row, row + 1)))
 
 
-async def prepare(together: MicroBatcher, version: Version, one: RememberedPast, row: int, count: int = 8) -> None:
-    await together.prepare(version, one, np.array([row, row + 1]), count)  # type: ignore[arg-type]
+def catalogue() -> Catalogue:
+    items = Catalogue()
+    items.apply(ItemUpdate(row, f"i{row}") for row in range(ITEMS))
+    return items
+
+
+ALL = catalogue()
+
+
+async def prepare(together: MicroBatcher, version: Version, one: RememberedPast, count: int = 8) -> None:
+    await together.prepare(version, ALL, one, count)  # type: ignore[arg-type]
 
 
 async def test_all_of_one_turn_go_together(version: Version) -> None:
-    together, pasts = MicroBatcher(), [past() for _ in range(MAX_TOGETHER + 3)]
-    await asyncio.gather(*[prepare(together, version, one, row) for row, one in enumerate(pasts)])
+    together, pasts = MicroBatcher(), [past(row) for row in range(MAX_TOGETHER + 3)]
+    await asyncio.gather(*[prepare(together, version, one) for one in pasts])
     assert version.batches == [MAX_TOGETHER, 3]
     assert version.threads == {threading.get_ident()}
     for row, one in enumerate(pasts):
@@ -87,23 +99,26 @@ async def test_all_of_one_turn_go_together(version: Version) -> None:
 
 async def test_what_is_known_is_not_worked_out_again(version: Version) -> None:
     together, one = MicroBatcher(), past()
-    await prepare(together, version, one, 0)
-    await prepare(together, version, one, 0)
+    await prepare(together, version, one)
+    await prepare(together, version, one)
     assert version.batches == [1]
-    await prepare(together, version, one, 0, count=16)
+    await prepare(together, version, one, count=16)
     assert version.batches == [1, 1], "more candidates are wanted"
-    await prepare(together, version, one, 0, count=0)
-    await prepare(together, version, one, 1)
-    assert version.batches == [1, 1, 1], "another sequence"
-    await prepare(together, version, one, 1, count=1_000)
-    await prepare(together, version, one, 1, count=LONGEST)
-    assert version.batches == [1, 1, 1, 1], "there are no more items"
+    await prepare(together, version, one, count=0)
+    await prepare(together, version, one, count=1_000)
+    await prepare(together, version, one, count=LONGEST)
+    assert version.batches == [1, 1, 1], "there are no more items"
+    write(version.vectors, np.ones((1, WIDTH), np.float32))
+    await prepare(together, version, one)
+    assert version.batches == [1, 1, 1, 1], "an item of the sequence has changed"
+    await prepare(together, version, RememberedPast(SequenceState()))
+    assert version.batches == [1, 1, 1, 1], "of nothing there is nothing to make"
 
 
 async def test_without_an_index_only_the_user_is_made(version: Version) -> None:
     version.has_index = False
     one = past()
-    await prepare(MicroBatcher(), version, one, 0)
+    await prepare(MicroBatcher(), version, one)
     user = one.user(version.vectors, np.array([0, 1]))
     assert user is not None
     assert one.shortlist(version.vectors, user) is None
@@ -115,10 +130,10 @@ async def test_large_catalogues_are_searched_in_a_thread(version: Version, monke
     is_free = threading.Event()
     version.before = lambda: is_free.wait(10)
     together = MicroBatcher()
-    first = asyncio.create_task(prepare(together, version, past(), 0))
+    first = asyncio.create_task(prepare(together, version, past()))
     while not version.batches:
         await asyncio.sleep(0.001)
-    others = [asyncio.create_task(prepare(together, version, past(), row)) for row in range(1, 6)]
+    others = [asyncio.create_task(prepare(together, version, past(row))) for row in range(1, 6)]
     await asyncio.sleep(0.01)
     assert not first.done()
     is_free.set()
@@ -130,9 +145,9 @@ async def test_large_catalogues_are_searched_in_a_thread(version: Version, monke
 async def test_what_changes_meanwhile_is_not_kept(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(micro_batching, "INLINE_BYTES", 0)
     version.before = lambda: write(version.vectors, np.ones((1, WIDTH), np.float32))
-    one, other = past(), past()
+    one, other = past(), past(4)
     together = MicroBatcher()
-    await asyncio.gather(prepare(together, version, one, 0), prepare(together, version, other, 4))
+    await asyncio.gather(prepare(together, version, one), prepare(together, version, other))
     assert one.user(version.vectors, np.array([0, 1])) is None, "made from what was there before"
     user = other.user(version.vectors, np.array([4, 5]))
     assert user is not None
@@ -150,10 +165,10 @@ async def test_trouble_reaches_all_who_wait(
 
     version.before = fail
     together = MicroBatcher()
-    calls = [prepare(together, version, past(), row) for row in range(3)]
+    calls = [prepare(together, version, past(row)) for row in range(3)]
     assert [str(error) for error in await asyncio.gather(*calls, return_exceptions=True)] == ["broken"] * 3
     version.before = lambda: None
-    await prepare(together, version, past(), 0)
+    await prepare(together, version, past())
 
 
 def test_how_many_candidates_are_wanted() -> None:

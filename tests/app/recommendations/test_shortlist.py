@@ -14,13 +14,14 @@ from tests.app.recommendations.ranking_world import view_of_vectors
 ITEMS, WIDTH = 40, 4
 
 
-def found(vectors: ItemVectors, user: np.ndarray, count: int) -> Shortlist:
+def found(vectors: ItemVectors, user: np.ndarray, count: int, *, ties: np.ndarray) -> Shortlist:
     """What an index would give: the best by a matrix product, -1 where there are no more."""
     scores = np.where(vectors.present, vectors.values @ user, -np.inf)
     rows = np.argsort(-scores, kind="stable")[:count]
     best = np.where(scores[rows] > -np.inf, rows, -1)
     padded = np.concatenate([best, np.full(max(count - len(best), 0), -1)]).astype(np.int64)
-    return Shortlist.of(vectors, user, padded, float(scores[rows[-1]]) if len(rows) else -np.inf)
+    worst = float(scores[rows[-1]]) if len(rows) else -np.inf
+    return Shortlist.of(vectors, user, padded, worst=worst, ties=ties)
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 50), limit=st.integers(1, 12), share=st.floats(0, 1))
@@ -32,9 +33,9 @@ def test_it_is_exact_or_nothing(seed: int, count: int, limit: int, share: float)
     assert view.version is not None
     user = rng.standard_normal(WIDTH).astype(np.float32)
     allowed = view.version.vectors.present & (rng.random(ITEMS) < share)
-    shortlist = found(view.version.vectors, user, count)
+    shortlist = found(view.version.vectors, user, count, ties=view.catalogue.pks)
     everywhere = PersonalCandidates(view, user, allowed, RankingOptions(), now=0.0).best(allowed, limit)
-    short = shortlist.best(allowed, limit, ties=view.catalogue.pks)
+    short = shortlist.best(allowed, limit)
     if short is not None:
         assert short[0].tolist() == everywhere[0].tolist()
         assert short[1].tolist() == everywhere[1].tolist()
@@ -49,8 +50,8 @@ def test_a_tie_at_its_end_is_not_decided() -> None:
     view = view_of_vectors(np.ones((4, 2), np.float32))
     assert view.version is not None
     user = np.ones(2, np.float32)
-    shortlist = Shortlist.of(view.version.vectors, user, np.array([2, 3]), worst=2.0)
-    assert shortlist.best(np.ones(4, bool), 1, ties=view.catalogue.pks) is None
+    shortlist = Shortlist.of(view.version.vectors, user, np.array([2, 3]), worst=2.0, ties=view.catalogue.pks)
+    assert shortlist.best(np.ones(4, bool), 1) is None
 
 
 @pytest.mark.parametrize("among", [[3], [3, 1], list(range(ITEMS))])
