@@ -1,6 +1,6 @@
 """Reads requests of `/recommend`: query parameters and bodies, checked only as far as they are there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -15,6 +15,10 @@ from app.recommendations.requests import MAX_BATCH, RecommendRequest
 LISTS = frozenset({"categories", "include", "exclude", "exclude_seen_types"})
 COUNTED = frozenset({"category_caps", "pinned"})
 """Parameters like `pinned=i7:1`."""
+PEOPLE = ("user_id", "session_id")
+"""What tells whose list it is."""
+TOGETHER = 32
+"""Requests of a batch that are answered at once."""
 MAX_WISHES = 1_024
 """Query strings that are remembered: most clients ask in the same few ways."""
 SOMEBODY = "somebody"
@@ -72,6 +76,23 @@ def requests_of_body(body: bytes) -> tuple[list[Any], bool]:
     if len(requests) > MAX_BATCH:
         raise InvalidRequest.of("requests", f"{len(requests):,} requests, the limit is {MAX_BATCH}", limit=MAX_BATCH)
     return requests, True
+
+
+def rounds(requests: Sequence[Any]) -> Iterator[list[Any]]:
+    """The requests of a batch, in order, as many at once as share a round trip; never two of the same person.
+
+    What one list shows counts as shown for the next one (`rotation_s`).
+    """
+    together: list[Any] = []
+    people: set[Any] = set()
+    for raw in requests:
+        person = repr([raw.get(name) for name in PEOPLE]) if isinstance(raw, dict) else None
+        if len(together) >= TOGETHER or person in people:
+            yield together
+            together, people = [], set()
+        together.append(raw)
+        people.add(person)
+    yield together
 
 
 def request_of_json(raw: Any) -> RecommendRequest:

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from app.api.auth import Reader, documented
 from app.api.deps import Edge, EdgeDep, UserIdPath
 from app.api.errors import Problems, invalid_request
-from app.api.recommend_requests import body, parameters, request_of_json, requests_of_body, wish_of_query
+from app.api.recommend_requests import body, parameters, request_of_json, requests_of_body, rounds, wish_of_query
 from app.core.errors import CrossanError
 from app.recommendations.schemas import MAX_LIMIT, BatchAnswer, Recommendation
 from app.recommendations.state import ProjectState
@@ -49,7 +49,11 @@ async def recommend_many(request: Request, edge: EdgeDep, principal: Reader) -> 
     state = await edge.directory.get(principal.project)
     if not is_batch:
         return _json(await edge.recommender.recommend(state, request_of_json(asked[0])))
-    results = [await _result(edge, state, raw, request) for raw in asked]
+    results: list[dict[str, Any]] = []
+    for together in rounds(asked):
+        results += await asyncio.gather(*[_result(edge, state, raw, request) for raw in together])
+        # Other clients get their turn.
+        await asyncio.sleep(0)
     return _json({"results": results})
 
 
@@ -61,8 +65,7 @@ async def next_page(recommendation_id: AnswerId, edge: EdgeDep, principal: Reade
 
 
 async def _result(edge: Edge, state: ProjectState, raw: Any, request: Request) -> dict[str, Any]:
-    """The answer to one request of a batch: trouble with it is its own, and other clients get their turn before it."""
-    await asyncio.sleep(0)
+    """The answer to one request of a batch: trouble with it is its own."""
     problems: Problems = request.app.state.problems
     try:
         answer = await edge.recommender.recommend(state, request_of_json(raw))
