@@ -1,8 +1,8 @@
 """What is kept of an answer: enough to attribute events to it, to page on from it, and to compute it again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, overload
 from uuid import UUID
 
 from app.core.types import ProjectId, VersionId
@@ -27,7 +27,7 @@ class HistoryMark:
 
 
 class ShownItem(NamedTuple):
-    """One item of an answer, in its place; a tuple, since the hot path makes one for every item.
+    """One item of an answer, in its place.
 
     Attributes:
         item_id: the client's id.
@@ -40,6 +40,49 @@ class ShownItem(NamedTuple):
     score: float | None
     propensity: float
     source: str
+
+
+@dataclass(frozen=True)
+class ShownItems(Sequence[ShownItem]):
+    """The items of an answer, best first, kept in columns: what the hot path has, and what the database gets.
+
+    Attributes:
+        item_ids: see `ShownItem`, as for the others.
+        scores: of each.
+        propensities: of each.
+        sources: of each.
+    """
+
+    item_ids: Sequence[str]
+    scores: Sequence[float | None]
+    propensities: Sequence[float]
+    sources: Sequence[str]
+
+    @classmethod
+    def of(cls, items: Iterable[ShownItem]) -> "ShownItems":
+        """The same items."""
+        rows = [*items]
+        return cls(
+            [one.item_id for one in rows],
+            [one.score for one in rows],
+            [one.propensity for one in rows],
+            [one.source for one in rows],
+        )
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    def __iter__(self) -> Iterator[ShownItem]:
+        return map(ShownItem, self.item_ids, self.scores, self.propensities, self.sources)
+
+    @overload
+    def __getitem__(self, index: int) -> ShownItem: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ShownItem]: ...
+
+    def __getitem__(self, index: int | slice) -> ShownItem | Sequence[ShownItem]:
+        return [*self][index]
 
 
 class Rival(NamedTuple):
@@ -99,7 +142,7 @@ class AnswerRecord:
     fallback: str | None
     offset: int
     previous_id: UUID | None
-    items: Sequence[ShownItem]
+    items: ShownItems
     rivals: Sequence[Rival] = ()
 
     @property

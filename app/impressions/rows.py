@@ -8,7 +8,7 @@ import orjson
 
 from app.core.types import ProjectId, VersionId
 from app.db.tables import AnswerRow
-from app.impressions.record import AnswerRecord, HistoryMark, Rival, ShownItem
+from app.impressions.record import AnswerRecord, HistoryMark, Rival, ShownItems
 
 DIGEST_BYTES = 16
 
@@ -49,10 +49,10 @@ def encode_answer(answer: AnswerRecord, digest: bytes | None) -> bytes:
         "fallback": answer.fallback,
         "rank_offset": answer.offset,
         "previous_id": answer.previous_id,
-        "item_ids": [item.item_id for item in answer.items],
-        "scores": [item.score for item in answer.items],
-        "propensities": [item.propensity for item in answer.items],
-        "sources": [item.source for item in answer.items],
+        "item_ids": answer.items.item_ids,
+        "scores": answer.items.scores,
+        "propensities": answer.items.propensities,
+        "sources": answer.items.sources,
         "rivals": [list(rival) for rival in answer.rivals] or None,
     }
     return orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -63,7 +63,6 @@ def decode_answer(row: AnswerRow, pool: Sequence[str]) -> AnswerRecord:
     history = None
     if row.history_digest is not None:
         history = HistoryMark(row.history_count or 0, row.history_through or 0, bytes(row.history_digest))
-    items = zip(row.item_ids, row.scores, row.propensities, row.sources, strict=True)
     return AnswerRecord(
         id=row.id,
         project=ProjectId(row.project_id),
@@ -82,7 +81,7 @@ def decode_answer(row: AnswerRow, pool: Sequence[str]) -> AnswerRecord:
         fallback=row.fallback,
         offset=row.rank_offset,
         previous_id=row.previous_id,
-        items=[ShownItem(*item) for item in items],
+        items=ShownItems(row.item_ids, row.scores, row.propensities, row.sources),
         rivals=[Rival(*rival) for rival in row.rivals or ()],
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.impressions.record import AnswerRecord, Rival, ShownItem
+from app.impressions.record import AnswerRecord, Rival, ShownItems
 from app.recommendations.explaining import Nearest
 from app.recommendations.listing import Listing, Task
 from app.recommendations.paging import Chain, cursor_of
@@ -79,7 +79,6 @@ def record_of(made: Made) -> AnswerRecord:
     ranked, plan, past = made.listing.ranked, made.plan, made.past
     catalogue, version = made.state.catalogue, made.listing.version
     ids = catalogue.ids
-    entries = zip(ranked.rows, ranked.scores, ranked.propensities, ranked.sources, strict=True)
     return AnswerRecord(
         id=made.id,
         project=made.state.project,
@@ -98,7 +97,7 @@ def record_of(made: Made) -> AnswerRecord:
         fallback=ranked.fallback,
         offset=made.chain.offset,
         previous_id=made.chain.previous_id,
-        items=[ShownItem(ids[row], score, chance, source) for row, score, chance, source in entries],
+        items=ShownItems([ids[row] for row in ranked.rows], ranked.scores, ranked.propensities, ranked.sources),
         rivals=[_rival(made.state, side) for side in plan.rivals],
     )
 

@@ -5,6 +5,7 @@ who came in that turn; who comes while a thread is busy is served with all the o
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,10 @@ from app.recommendations.options import RankingOptions
 from app.recommendations.reranking import pool_size
 from app.recommendations.served import ServedVersion
 from app.recommendations.shortlist import Shortlist
+from app.telemetry.metrics import STAGE_SECONDS
+
+_ENCODE_SECONDS = STAGE_SECONDS.labels("encode")
+"""From the wish to know a user to the vector and the candidates, waiting included; not observed where all is known."""
 
 MAX_TOGETHER = 32
 INLINE_BYTES = 4 << 20
@@ -95,7 +100,9 @@ class MicroBatcher:
         if not queue.is_scheduled:
             queue.is_scheduled = True
             loop.call_soon(self._serve, queue)
+        started = time.perf_counter()
         await wanted.done
+        _ENCODE_SECONDS.observe(time.perf_counter() - started)
 
     def _serve(self, queue: _Queue) -> None:
         """Take those who wait, in the loop or in a thread."""

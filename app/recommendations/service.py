@@ -21,7 +21,6 @@ from app.recommendations.view import Page
 from app.telemetry.metrics import RECOMMENDATIONS, STAGE_SECONDS
 
 _HISTORY_SECONDS = STAGE_SECONDS.labels("history")
-_ENCODE_SECONDS = STAGE_SECONDS.labels("encode")
 _ANSWERED = {kind: RECOMMENDATIONS.labels(kind or "personal") for kind in (None, "trending", "latest")}
 _RANK_SECONDS = STAGE_SECONDS.labels("rank")
 
@@ -137,6 +136,4 @@ class Recommender:
         """Work out with others what the ranking would work out alone."""
         version = served_by(state, side.version)
         if version is not None:
-            started = time.perf_counter()
             await self._together.prepare(version, state.catalogue, past, candidates_wanted(side.options, past))
-            _ENCODE_SECONDS.observe(time.perf_counter() - started)

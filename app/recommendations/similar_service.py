@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.errors import ItemNotFound, LiveVersionMissing, MediaNotFound, VectorNotFound
 from app.core.ids import uuid7
-from app.impressions.record import SIMILAR, AnswerRecord, AnswerSink, HistoryMark, ShownItem
+from app.impressions.record import SIMILAR, AnswerRecord, AnswerSink, HistoryMark, ShownItems
 from app.recommendations.eligibility import eligible_rows
 from app.recommendations.history import HistoryReader
 from app.recommendations.options import RankingOptions
@@ -206,8 +206,10 @@ def _record(
         fallback=None,
         offset=0,
         previous_id=None,
-        items=[
-            ShownItem(state.catalogue.ids[row], score, 1.0, SIMILAR)
-            for row, score in zip(found.rows, found.scores, strict=True)
-        ],
+        items=ShownItems(
+            [state.catalogue.ids[row] for row in found.rows],
+            found.scores,
+            [1.0] * len(found.rows),
+            [SIMILAR] * len(found.rows),
+        ),
     )

@@ -9,7 +9,7 @@ from app.core.ids import uuid7
 from app.core.types import ProjectId
 from app.db.session import Transaction
 from app.events.repository import EventRepository, NewEvent
-from app.impressions.record import AnswerRecord, HistoryMark, ShownItem
+from app.impressions.record import AnswerRecord, HistoryMark, ShownItem, ShownItems
 
 T0 = 1_760_000_000.0
 
@@ -34,7 +34,7 @@ def answer(project: ProjectId, shown: Sequence[str], **fields: Any) -> AnswerRec
         "fallback": None,
         "offset": 0,
         "previous_id": None,
-        "items": [ShownItem(item, 1.5 - place, 1.0, "personal") for place, item in enumerate(shown)],
+        "items": ShownItems.of(ShownItem(item, 1.5 - place, 1.0, "personal") for place, item in enumerate(shown)),
         "rivals": [],
     }
     return AnswerRecord(**{**base, **fields})

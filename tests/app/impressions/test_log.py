@@ -18,7 +18,7 @@ from app.db.tables import AnswerPoolRow, AnswerRow
 from app.impressions import log as module
 from app.impressions.bounded import BoundedAnswers
 from app.impressions.log import BufferedAnswerLog
-from app.impressions.record import AnswerRecord, HistoryMark, Rival, ShownItem
+from app.impressions.record import AnswerRecord, HistoryMark, Rival, ShownItem, ShownItems
 from app.projects.repository import ensure_project
 from tests.app.impressions.making import T0, answer
 
@@ -62,11 +62,13 @@ def full(project: ProjectId) -> AnswerRecord:
         offset=20,
         previous_id=uuid7(),
         rivals=[Rival("a", VersionId(7), {"limit": 3}), Rival("b", None, {})],
-        items=[
-            ShownItem("NULL", None, 1 / 3, "pinned"),
-            ShownItem('{"', 0.1 + 0.2, 1e-300, "personal"),
-            ShownItem("\\", -1e300, 1.0, "b"),
-        ],
+        items=ShownItems.of(
+            [
+                ShownItem("NULL", None, 1 / 3, "pinned"),
+                ShownItem('{"', 0.1 + 0.2, 1e-300, "personal"),
+                ShownItem("\\", -1e300, 1.0, "b"),
+            ]
+        ),
     )
 
 
