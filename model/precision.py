@@ -40,7 +40,8 @@ class Precision:
         """Changes the parameters, unless half precision has overflowed: then the next scale is smaller."""
         self._scaler.unscale_(optimizer)
         if self._clip:
-            nn.utils.clip_grad_norm_([one for group in optimizer.param_groups for one in group["params"]], self._clip)
+            parameters = [one for group in optimizer.param_groups for one in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, self._clip, foreach=True)
         self._scaler.step(optimizer)
         self._scaler.update()
 

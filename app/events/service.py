@@ -1,19 +1,17 @@
 """Takes events in: told apart, stored once, and visible in the sequence state after the commit."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from app.core.errors import message_of
 from app.core.types import ProjectId
 from app.db.session import Transaction
+from app.events.parsing import parse_events
 from app.events.repository import EventRepository, NewEvent
-from app.events.schemas import EventReport, EventResult, EventStatus, EventWrite
+from app.events.schemas import EventReport, EventResult, EventStatus
 from app.stores.sequence_cache import SequenceWriter
 from app.stores.sequence_state import SequenceEvent
 
@@ -35,8 +33,7 @@ class EventService:
         Args:
             raw_events: JSON values; one that is not an event is rejected and harms no other.
         """
-        now = datetime.now(UTC)
-        parsed = [_parse(raw, now) for raw in raw_events]
+        parsed = parse_events(raw_events, datetime.now(UTC))
         events = [event for event in parsed if isinstance(event, NewEvent)]
         # The first of several events with one id is the one that counts.
         unique = {event.event_id: event for event in reversed(events)}
@@ -60,28 +57,6 @@ def _best_effort(tell: Callable[..., None], *args: Any) -> None:
         tell(*args)
     except RedisError as error:
         log.warning("sequence cache not told", error=str(error))
-
-
-def identity(event: EventWrite, time: datetime) -> str:
-    """The client's id, or one made from user, item, type and time."""
-    if event.event_id is not None:
-        return event.event_id
-    told_apart = "\x00".join((event.user_id, event.item_id, event.type, time.isoformat()))
-    return "auto:" + hashlib.sha256(told_apart.encode()).hexdigest()[:40]
-
-
-def _parse(raw: Any, now: datetime) -> NewEvent | EventResult:
-    try:
-        event = EventWrite.model_validate(raw)
-    except ValidationError as error:
-        errors = [
-            {"field": ".".join(map(str, one["loc"])) or "event", "message": message_of(one)} for one in error.errors()
-        ]
-        return EventResult(status=EventStatus.REJECTED, errors=errors)
-    time = (event.timestamp or now).astimezone(UTC)
-    return NewEvent(
-        identity(event, time), event.user_id, event.item_id, event.type, event.value, time, event.recommendation_id
-    )
 
 
 def _report(parsed: Sequence[NewEvent | EventResult], new: set[str]) -> EventReport:

@@ -1,4 +1,4 @@
-"""Runs the frozen encoders over what is pending: claim, decode, encode, store, settle; one batch at a time."""
+"""Runs the frozen encoders over what is pending: claim, decode, encode, store, settle; one chunk after the other."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ from app.core.errors import DependencyUnavailable, InvalidMedia
 from app.core.jobs import JobKind
 from app.core.types import ProjectId
 from app.db.session import Database
+from app.items.encoding_chunks import Chunk, ChunkLine, ChunkTaker, Decoder
 from app.items.encoding_repository import Claim, EncodingRepository, register_encoder
 from app.jobs.run import JobRun
 from app.jobs.service import JobService
@@ -24,10 +25,6 @@ from model.encoders.decode import MediaError, Sample
 from model.encoders.spec import EncoderSpec
 
 log = structlog.get_logger(__name__)
-
-MAX_ATTEMPTS = 3
-"""Content that was being encoded this often when its worker died is given up."""
-
 
 SLICE_S = 20.0
 """After this long a job ends, and another one goes on."""
@@ -83,8 +80,6 @@ class OwnEncoder:
 OwnEncodersOf = Callable[[ProjectId], Sequence[OwnEncoder]]
 """None at all when the live version reads the states of the encoders in charge; this is asked once a job."""
 
-Decoder = Callable[[EncoderSpec, Sequence[bytes]], Sequence[Sample | MediaError]]
-
 
 class Settle(Protocol):
     """What follows from finished contents, in the same transaction."""
@@ -121,7 +116,7 @@ class EncodingService:
         features: takes the hidden states.
         encoders: the frozen models, by modality.
         decode: bytes to samples, safe against hostile input.
-        batch: contents at once, at most.
+        batch: contents of a chunk, at most.
         own_encoders: of a project's live version, which encode what has no vector under it.
     """
 
@@ -137,11 +132,10 @@ class EncodingService:
         own_encoders: OwnEncodersOf = lambda project: (),
     ) -> None:
         self._database = database
-        self._blobs = blobs
         self._features = features
         self._encoders = encoders
         self._decode = decode
-        self._batch = batch
+        self._chunks = ChunkTaker(database, blobs, decode=decode, most=batch)
         self._own_encoders = own_encoders
 
     def register(self, queue: JobQueue) -> None:
@@ -226,30 +220,27 @@ class EncodingService:
     def _work_off(
         self,
         run: JobRun,
-        encoders: list[FrozenEncoder],
+        encoders: Sequence[FrozenEncoder],
         *,
         turn: Turn,
         until: float,
         after_batch: Callable[[], object],
     ) -> Progress:
-        """Batches of each encoder in turn until nothing is left or, after a round at least, the time is over."""
+        """Chunks of each encoder in turn until nothing is left or, after a round at least, the time is over."""
         done = 0
-        advanced = True
-        while advanced:
-            advanced = False
-            for encoder in tuple(encoders):
+        with ChunkLine(self._chunks, run, encoders, until=until) as line:
+            while (coming := line.next()) is not None:
+                encoder, taken = coming
                 try:
-                    count = self._encode_batch(run, encoder, turn.settle)
+                    count = self._encode_chunk(run, encoder, taken.result(), turn.settle)
                 except turn.tolerated as error:
                     log.error("encoder left out", project=run.project, encoder=encoder.fingerprint, error=str(error))
-                    encoders.remove(encoder)
+                    line.leave_out(encoder)
                     continue
                 if count:
-                    done, advanced = done + count, True
+                    done += count
                     after_batch()
-            if time.monotonic() >= until:
-                break
-        return Progress(done, exhausted=not advanced)
+            return Progress(done, exhausted=line.is_exhausted)
 
     def conclude(self, run: JobRun, progress: Progress, queue: JobQueue) -> None:
         """End the job; if something is left, another one goes on."""
@@ -258,58 +249,29 @@ class EncodingService:
                 JobService(transaction, queue).ensure_waiting(run.project, JobKind.ENCODE)
             run.finish(transaction, {"contents": progress.contents})
 
-    def _encode_batch(self, run: JobRun, encoder: FrozenEncoder, settle: Settle) -> int:
-        run.check()
-        with self._database.transaction() as transaction:
-            work = EncodingRepository(transaction, run.project)
-            claims = work.claim(encoder.fingerprint, job=run.id, limit=min(self._batch, encoder.spec.batch_size))
-            if any(claim.attempts > 1 for claim in claims):
-                # A worker died over one of these: take them one by one, so that only the culprit is given up.
-                work.release(claims[1:])
-                claims = claims[:1]
-        if claims:
-            try:
-                encoded, failed = self._run_encoder(run, encoder, claims)
-                self._store(run, encoder, encoded=encoded, failed=failed, settle=settle)
-            except Exception:
-                # Not the content's fault (a full disk, a lost device): it must not count as an attempt.
-                with self._database.transaction() as transaction:
-                    EncodingRepository(transaction, run.project).release(claims)
-                raise
-        return len(claims)
-
-    def _run_encoder(
-        self, run: JobRun, encoder: FrozenEncoder, claims: Sequence[Claim]
-    ) -> tuple[dict[Claim, NDArray[np.float16]], dict[Claim, str]]:
-        failed = {
-            claim: "the worker died each time it was encoded" for claim in claims if claim.attempts > MAX_ATTEMPTS
-        }
-        tried = [claim for claim in claims if claim not in failed]
-        blobs = {claim: blob for claim in tried if (blob := self._read(run, claim)) is not None}
-        failed |= {claim: "the stored bytes are missing" for claim in tried if claim not in blobs}
-        samples: dict[Claim, Sample] = {}
-        started = time.monotonic()
-        for claim, sample in zip(blobs, self._decode(encoder.spec, list(blobs.values())), strict=True):
-            if isinstance(sample, MediaError):
-                failed[claim] = sample.reason
-            else:
-                samples[claim] = sample
-        decoded = time.monotonic()
-        encoded, unfit = _encode(encoder, samples)
+    def _encode_chunk(self, run: JobRun, encoder: FrozenEncoder, chunk: Chunk, settle: Settle) -> int:
+        """How many contents are finished now."""
+        try:
+            run.check()
+            if not chunk.claims:
+                return 0
+            started = time.monotonic()
+            encoded, unfit = _encode(encoder, chunk.samples)
+            encode_s = time.monotonic() - started
+            self._store(run, encoder, encoded=encoded, failed=chunk.failed | unfit, settle=settle)
+        except Exception:
+            # Not the content's fault (a full disk, a lost device): it must not count as an attempt.
+            self._chunks.give_back(run.project, chunk.claims)
+            raise
+        self._chunks.learn_speed(encoder, len(chunk.claims), time.monotonic() - started)
         log.info(
             "encoded",
             modality=encoder.spec.modality,
             contents=len(encoded),
-            decode_s=round(decoded - started, 3),
-            encode_s=round(time.monotonic() - decoded, 3),
+            decode_s=round(chunk.decode_s, 3),
+            encode_s=round(encode_s, 3),
         )
-        return encoded, failed | unfit
-
-    def _read(self, run: JobRun, claim: Claim) -> bytes | None:
-        try:
-            return self._blobs.get(run.project, claim.content_hash)
-        except FileNotFoundError:
-            return None
+        return len(chunk.claims)
 
     def _store(
         self,
@@ -344,7 +306,7 @@ class EncodingService:
 def _encode(
     encoder: FrozenEncoder, samples: Mapping[Claim, Sample]
 ) -> tuple[dict[Claim, NDArray[np.float16]], dict[Claim, str]]:
-    """States of every sample; if the batch as a whole does not go through, each is tried alone.
+    """States of every sample; if they do not go through together, each half is tried, down to the one at fault.
 
     Raises whatever the encoder's own example raises: then not the samples are at fault, but the device.
     """
@@ -356,10 +318,8 @@ def _encode(
         encoder.check()
         if len(samples) == 1:
             return {}, {claim: f"the encoder refused it: {error}" for claim in samples}
-    encoded: dict[Claim, NDArray[np.float16]] = {}
-    unfit: dict[Claim, str] = {}
-    for claim, sample in samples.items():
-        one, none = _encode(encoder, {claim: sample})
-        encoded |= one
-        unfit |= none
-    return encoded, unfit
+    listed = list(samples.items())
+    middle = len(listed) // 2
+    encoded, unfit = _encode(encoder, dict(listed[:middle]))
+    others = _encode(encoder, dict(listed[middle:]))
+    return encoded | others[0], unfit | others[1]

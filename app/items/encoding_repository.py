@@ -69,6 +69,13 @@ WHERE items.id = news.item_pk AND items.deleted_at IS NULL
 """)
 
 
+_STORE = text("""
+UPDATE hidden_states SET state = 'encoded', shard = :shard, shard_row = stored.position - 1, claimed_by = NULL
+FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS stored (id, position)
+WHERE hidden_states.id = stored.id
+""")
+
+
 class EncodingRepository(Repository):
     """The work list of one project."""
 
@@ -123,8 +130,11 @@ class EncodingRepository(Repository):
         )
         return self.session.scalars(select(waiting)).one()
 
-    def claim(self, fingerprint: str, *, job: UUID, limit: int) -> Sequence[Claim]:
-        """Take the newest contents that no running job is at; a claim of a job that has ended counts for nothing."""
+    def claim(self, fingerprint: str, *, job: UUID, limit: int, besides: Sequence[Claim] = ()) -> Sequence[Claim]:
+        """Take the newest contents that no running job is at; a claim of a job that has ended counts for nothing.
+
+        Nor does one of this job, which an earlier run of it may have left: but for what it is at now, `besides`.
+        """
         held = exists().where(
             JobRow.id == HiddenStatesRow.claimed_by, JobRow.state == JobState.RUNNING, JobRow.id != job
         )
@@ -135,6 +145,7 @@ class EncodingRepository(Repository):
                 HiddenStatesRow.fingerprint == fingerprint,
                 HiddenStatesRow.state == MediaState.PENDING,
                 ~held,
+                HiddenStatesRow.id.not_in([claim.id for claim in besides]),
             )
             .order_by(HiddenStatesRow.id.desc())
             .limit(limit)
@@ -158,13 +169,8 @@ class EncodingRepository(Repository):
 
     def store(self, claims: Sequence[Claim], shard: str) -> None:
         """These contents are rows 0, 1, … of the shard."""
-        self.session.execute(
-            update(HiddenStatesRow),
-            [
-                {"id": claim.id, "state": MediaState.ENCODED, "shard": shard, "shard_row": row, "claimed_by": None}
-                for row, claim in enumerate(claims)
-            ],
-        )
+        parameters = {"ids": [claim.id for claim in claims], "shard": shard}
+        self.session.execute(_STORE, parameters)
 
     def fail(self, claim: Claim, reason: str) -> None:
         """This content can't be encoded."""

@@ -35,7 +35,7 @@ class ScriptCalls:
 
         A server that does not know the script yet gets it, and then the calls that it could not make.
         """
-        packed = [hiredis.pack_command(("EVALSHA", self._hash, len(keys), *keys, *args)) for keys, args in calls]
+        packed = [_packed("EVALSHA", self._hash, len(keys), *keys, *args) for keys, args in calls]
         replies = self._send(packed)
         unmade = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unmade:
@@ -54,11 +54,20 @@ class ScriptCalls:
         connection = self._redis.connection_pool.get_connection()
         try:
             replies: list[Any] = connection.retry.call_with_retry(
-                lambda: _exchange(connection, packed), lambda error: connection.disconnect()
+                lambda: _exchange(connection, packed), lambda error: _drop(connection)
             )
             return replies
         finally:
             self._redis.connection_pool.release(connection)
+
+
+def _packed(*fields: Field) -> bytes:
+    packed: bytes = hiredis.pack_command(fields)  # type: ignore[arg-type]
+    return packed
+
+
+def _drop(connection: Any) -> None:
+    connection.disconnect()
 
 
 def _exchange(connection: Any, packed: Sequence[bytes]) -> list[Any]:

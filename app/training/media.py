@@ -9,7 +9,7 @@ import structlog
 
 from app.core.types import ProjectId
 from app.db.tables import EncoderRow
-from app.items.encoding import Decoder
+from app.items.encoding_chunks import Decoder
 from app.stores.blobs import BlobStore
 from app.training.repository import ItemContent
 from model.data.dataset import Dataset, FeatureTable, MediaTable

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from app.core.types import Promotion, VersionId
 from app.db.session import Database, Transaction
 from app.db.tables import ErasureRow
-from app.items.encoding import Decoder
+from app.items.encoding_chunks import Decoder
 from app.jobs.run import JobInterrupted, JobRun, JobStopped
 from app.jobs.service import JobService
 from app.models.promotions import TRAINING

@@ -17,6 +17,9 @@ MAX_BROKEN_PACKETS = 100
 MIN_RATE, MAX_RATE, MAX_CHANNELS = 2_000, 768_000, 64
 """What sounds are recorded with; sample rates in hertz."""
 
+BLOCK_SAMPLES = 8_192
+"""Samples that are resampled at once: a sound often comes in frames of 20 ms."""
+
 
 def decode_audio(data: bytes, *, sample_rate: int, seconds: float) -> np.ndarray:
     """Decodes the first seconds of the first sound track.
@@ -70,12 +73,26 @@ def _collect(blocks: Iterator[np.ndarray], wanted: int) -> np.ndarray:
 def _resampled(container: Any, stream: Any, sample_rate: int) -> Iterator[np.ndarray]:
     """Yields mono blocks, float32 [t]."""
     resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
-    for frame in _frames(container, stream):
-        frame.pts = None  # gaps and jumps in the time stamps do not matter, and upset the resampler
+    for frame in _joined(_frames(container, stream)):
         for block in resampler.resample(frame):
             yield block.to_ndarray().reshape(-1)
     for block in resampler.resample(None):
         yield block.to_ndarray().reshape(-1)
+
+
+def _joined(frames: Iterator[Any]) -> Iterator[Any]:
+    """Yields the same samples in frames of at least `BLOCK_SAMPLES`: what a frame costs besides is paid once for many.
+
+    They have no time stamps: gaps and jumps do not matter, and upset the resampler.
+    """
+    joined = av.AudioFifo()
+    for frame in frames:
+        frame.pts = None
+        joined.write(frame)
+        if joined.samples >= BLOCK_SAMPLES:
+            yield joined.read(joined.samples)
+    if joined.samples:
+        yield joined.read(joined.samples)
 
 
 def _frames(container: Any, stream: Any) -> Iterator[Any]:

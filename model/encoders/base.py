@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from model.encoders import audio, image, text, video
+from model.encoders.ahead import ahead
 from model.encoders.decode import Sample
+from model.encoders.int8 import INT8, LEAST_COSINE, layer_cosines, quantise, trial_sample
 from model.encoders.parts import Batch, EncoderError, Frontend, Parts
 from model.encoders.source import fingerprint, locate
 from model.encoders.spec import EncoderSpec
@@ -49,6 +51,7 @@ class Encoder:
         fingerprint: sha256 (hex) of what decides its output; the same wherever its files lie.
         layers: stored states of a sample: one after each layer and one before the first, or those that the spec lists.
         width: of one state.
+        parity: of an encoder in int8, each layer's cosine to its states in float32 on noise; else empty.
     """
 
     def __init__(self, spec: EncoderSpec, fingerprint: str, parts: Parts, device: str) -> None:
@@ -70,6 +73,7 @@ class Encoder:
         self._tower = parts.tower.to(self._device).eval()
         self._dtype = weights_dtype(spec, device)
         self._example = parts.example
+        self.parity: tuple[float, ...] = ()
         try:
             _, self.layers, self.width = self.encode([self._example]).shape
         except (RuntimeError, IndexError, ValueError, TypeError) as error:
@@ -93,13 +97,19 @@ class Encoder:
             return np.empty((0, self.layers, self.width), np.float16)
         rows: list[int] = []
         blocks: list[np.ndarray] = []
-        for batch_rows in batched(self._parts.frontend, samples, self.spec.batch_size):
+        for batch_rows, batch in ahead(self._batches(samples)):
             rows.extend(batch_rows)
-            blocks.append(self._forward(self._parts.frontend([samples[row] for row in batch_rows])))
+            blocks.append(self._forward(batch))
         states = np.empty((len(samples), *blocks[0].shape[1:]), np.float16)
         states[rows] = np.concatenate(blocks)
         _check_finite(states)
         return states
+
+    def _batches(self, samples: Sequence[Sample]) -> Iterator[tuple[list[int], Batch]]:
+        """The rows of each batch, and the batch."""
+        frontend = self._parts.frontend
+        for rows in batched(frontend, samples, self.spec.batch_size):
+            yield rows, frontend([samples[row] for row in rows])
 
     def check(self) -> None:
         """Encodes the example once more: if that fails, the device is at fault and not what came before.
@@ -138,7 +148,7 @@ def batched(frontend: Frontend, samples: Sequence[Sample], size: int) -> Iterato
     yield batch
 
 
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, INT8: torch.float32}
 
 
 def weights_dtype(spec: EncoderSpec, device: str) -> torch.dtype:
@@ -146,7 +156,7 @@ def weights_dtype(spec: EncoderSpec, device: str) -> torch.dtype:
 
     Args:
         spec: names it.
-        device: of torch; a CPU has no fast float16 and takes float32 for it.
+        device: of torch; a CPU has no fast float16 and takes float32 for it. Int8 is made from float32.
     """
     on_cpu = torch.device(device).type == "cpu"
     return torch.float32 if on_cpu and spec.dtype == "float16" else _DTYPES[spec.dtype]
@@ -166,12 +176,13 @@ def _check_finite(states: np.ndarray) -> None:
         raise NonFiniteStates(np.flatnonzero(bad).tolist())
 
 
-def load_encoder(spec: EncoderSpec, device: str = "cpu") -> Encoder:
+def load_encoder(spec: EncoderSpec, device: str = "cpu", *, compiled: bool = False) -> Encoder:
     """Loads an encoder.
 
     Args:
         spec: which, and how it is used.
         device: of torch.
+        compiled: whether torch makes kernels for this network: slow to start, and then faster on a GPU.
 
     Raises:
         SpecError: its files cannot be found.
@@ -179,4 +190,21 @@ def load_encoder(spec: EncoderSpec, device: str = "cpu") -> Encoder:
     """
     source = locate(spec)
     parts = LOADERS[spec.loader](spec, source.folder, weights_dtype(spec, device))
-    return Encoder(spec, fingerprint(spec, source), parts, device)
+    names = fingerprint(spec, source)
+    if compiled:
+        parts.tower.compile(dynamic=True)
+    return _in_8_bits(spec, names, parts, device) if spec.dtype == INT8 else Encoder(spec, names, parts, device)
+
+
+def _in_8_bits(spec: EncoderSpec, fingerprint: str, parts: Parts, device: str) -> Encoder:
+    """The encoder with linear layers in 8 bits, and how near its states are to those without."""
+    if torch.device(device).type != "cpu":
+        raise EncoderError(f"dtype: {spec.model} in int8 runs on a CPU only, take float16 on {device}")
+    trial = [trial_sample(parts.example)]
+    reference = Encoder(spec, fingerprint, parts, device).encode(trial)
+    quantise(parts.tower)
+    encoder = Encoder(spec, fingerprint, parts, device)
+    encoder.parity = layer_cosines(encoder.encode(trial), reference)
+    if min(encoder.parity) < LEAST_COSINE:
+        raise EncoderError(f"dtype: {spec.model} in int8 is too far from float32 here: {encoder.parity}")
+    return encoder

@@ -21,7 +21,7 @@ _MAX_DEPTH = 1_024
 _CHOICES: Mapping[str, frozenset[str]] = {
     "loader": frozenset(LOADERS),
     "pooling": frozenset({"auto", "mean", "cls", "last"}),
-    "dtype": frozenset({"float32", "float16", "bfloat16"}),
+    "dtype": frozenset({"float32", "float16", "bfloat16", "int8"}),
 }
 _RANGES: Mapping[str, tuple[type[int] | type[float], float, float]] = {
     "max_tokens": (int, 1, 32_768),
@@ -63,7 +63,7 @@ class EncoderSpec:
         seconds: how much audio is used, from the start.
         frames: how many frames are sampled evenly from a video.
         dtype: of the weights and of what is computed with them; a CPU takes float32 for float16, and pools, like every
-            device, in float32.
+            device, in float32. "int8" is for a CPU: linear layers in 8 bits, about half the time.
         layers: which hidden states are stored, ascending; 0 is the embeddings, -1 the last; None (or "all") is all.
             A method takes the first one stored for the embeddings, which it may not read.
         batch_size: samples in one forward pass; it does not change the result.

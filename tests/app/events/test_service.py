@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from app.core.types import ProjectId
 from app.db.session import Database
+from app.events.parsing import identity
 from app.events.repository import EventRepository, microseconds
 from app.events.schemas import EventReport, EventStatus, EventWrite
-from app.events.service import EventService, identity
+from app.events.service import EventService
 from app.projects.repository import ensure_project
 from app.stores.sequence_cache import MemorySequenceWriter
 from app.stores.sequence_state import SequenceEvent

@@ -11,8 +11,9 @@ from sqlalchemy import select, update
 from app.core.jobs import JobKind
 from app.core.types import JobState
 from app.db.tables import HiddenStatesRow, JobRow
-from app.items import encoding
-from app.items.encoding import MAX_ATTEMPTS, EncodingService
+from app.items import encoding, encoding_chunks
+from app.items.encoding import EncodingService
+from app.items.encoding_chunks import MAX_ATTEMPTS
 from app.items.upkeep import ensure_upkeep
 from app.jobs.run import run_job
 from app.stores.blobs import FsspecBlobStore
@@ -79,13 +80,38 @@ def test_the_same_bytes_are_encoded_once(light: Service, fakes: dict[str, FakeEn
     assert {state(light, item) for item in ("i0", "i1", "i2", "late")} == {("encoded", None)}
 
 
-def test_encoding_goes_on_in_batches_of_the_encoders_size(light: Service) -> None:
-    small = {"text": FakeEncoder("text", batch_size=3), "image": FakeEncoder("image")}
-    with_encoders(light, small)
-    for number in range(7):
+def test_the_first_chunk_is_a_batch_and_later_ones_suit_the_encoders_speed(
+    light: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding_chunks, "CHUNK_S", 1e6)
+    quick = {"text": FakeEncoder("text", batch_size=3), "image": FakeEncoder("image")}
+    with_encoders(light, quick)
+    for number in range(40):
         put_item(light, f"i{number}", f"title {number}")
     light.run_jobs()
-    assert [len(batch) for batch in small["text"].batches] == [3, 3, 1]
+    sizes = [len(batch) for batch in quick["text"].batches]
+    assert (sizes[0], sum(sizes), max(sizes)) == (3, 40, 32), "in so much time it could do more, but 32 is the most"
+
+
+def test_what_is_taken_ahead_is_never_what_is_being_encoded(light: Service) -> None:
+    with_encoders(light, {"text": (small := FakeEncoder("text", batch_size=2))})
+    ahead = threading.Event()
+    taker = light.encoding._chunks
+
+    class Noting(type(taker)):  # type: ignore[misc]
+        def take(self, *args: Any) -> Any:
+            chunk = super().take(*args)
+            if small.encoded:
+                ahead.set()
+            return chunk
+
+    taker.__class__ = Noting
+    small.refuses = lambda sample: not ahead.wait(20)
+    for number in range(5):
+        put_item(light, f"i{number}", f"title {number}")
+    light.run_jobs()
+    assert sorted(small.encoded) == [f"title {number}".encode() for number in range(5)]
+    assert [row.attempts for row in rows(light)] == [1] * 5
 
 
 def test_a_corrupt_medium_fails_with_a_reason_and_harms_no_other(light: Service) -> None:
@@ -114,14 +140,14 @@ def test_another_upload_heals_it(light: Service) -> None:
     assert medium(light, "a", "image")["error"] is None
 
 
-def test_a_batch_that_fails_is_tried_one_by_one(light: Service, fakes: dict[str, FakeEncoder]) -> None:
+def test_a_chunk_that_fails_is_halved_down_to_the_one_at_fault(light: Service, fakes: dict[str, FakeEncoder]) -> None:
     fakes["text"].refuses = lambda sample: sample == "title 2"
     for number in range(5):
         put_item(light, f"i{number}", f"title {number}")
     light.run_jobs()
     assert [state(light, f"i{number}")[0] for number in range(5)] == ["encoded"] * 2 + ["failed"] + ["encoded"] * 2
     assert state(light, "i2")[1] == "text: the encoder refused it: not finite"
-    assert [len(batch) for batch in fakes["text"].batches] == [5, 1, 1, 1, 1, 1]
+    assert len(fakes["text"].batches) <= 1 + 2 * 3, "ceil(log2(5)) times two halves"
 
 
 def test_missing_bytes_fail_and_the_same_bytes_uploaded_again_heal(light: Service) -> None:
