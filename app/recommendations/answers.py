@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from app.impressions.record import AnswerRecord, Rival, ShownItems
 from app.recommendations.explaining import Nearest
 from app.recommendations.listing import Listing, Task
@@ -14,6 +16,9 @@ from app.recommendations.planning import Plan, Side, view_of
 from app.recommendations.served import ServedVersion
 from app.recommendations.state import ProjectState
 from app.recommendations.view import Ranked
+
+Items = list[dict[str, Any]] | orjson.Fragment
+"""The items of an answer, as values or as JSON."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Made:
     chain: Chain
 
 
-def document(made: Made) -> dict[str, Any]:
+def document(made: Made, items: Items) -> dict[str, Any]:
     """The answer as JSON-ready values, in the shape of `schemas.Recommendation`."""
     ranked, plan, version = made.listing.ranked, made.plan, made.listing.version
     may_go_on = ranked.more and made.chain.may_go_on
@@ -42,12 +47,13 @@ def document(made: Made) -> dict[str, Any]:
         "arm": plan.side.name,
         "personalised": ranked.fallback is None,
         "fallback": ranked.fallback,
-        "items": _items(made),
+        "items": items,
         "next_cursor": cursor_of(made.id) if may_go_on else None,
     }
 
 
-def _items(made: Made) -> list[dict[str, Any]]:
+def items_of(made: Made) -> list[dict[str, Any]]:
+    """The items of the answer, in the shape of `schemas.RecommendedItem`."""
     catalogue, ranked, version = made.state.catalogue, made.listing.ranked, made.listing.version
     ids, titles, first = catalogue.ids, catalogue.titles, made.chain.offset + 1
     items: list[dict[str, Any]] = [

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recommendations.options import RankingOptions
-from app.recommendations.shortlist import DOUBT, Shortlist, scores_of
+from app.recommendations.search.refining import norms, rounding_error
+from app.recommendations.shortlist import Shortlist, scores_of
 from app.recommendations.view import Fallback, View
 
 Rows = NDArray[np.intp]
@@ -131,7 +132,8 @@ class PersonalCandidates:
         if len(rows) > count:
             scores = self._scores_among(allowed, rows)
             last = float(np.partition(scores, -count)[-count])
-            rows = rows[scores >= last - DOUBT * max(abs(last), float(scores.max()))]
+            error = rounding_error(len(self._user)) * self._vectors.longest * float(norms(self._user))
+            rows = rows[scores >= last - 2 * error]
         exact = scores_of(self._vectors, rows, self._user)
         order = np.lexsort((self._ties[rows], -exact))[:count]
         return rows[order], exact[order]

@@ -6,8 +6,7 @@ Nothing here is an answer by itself: a ranking looks here first and works out wh
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,8 @@ from app.recommendations.vectors import ItemVectors
 from app.stores.sequence_state import SequenceState
 
 Rows = NDArray[np.intp]
+MAX_VERSIONS = 4
+"""Versions that things are kept of: the live one and those of experiments."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,6 @@ class UserVector:
         return is_same and not vectors.changed_since(sequence, self.revision)
 
 
-class _Sequence(NamedTuple):
-    """Rows of a sequence, which hold as long as the rows of the items and the revision of the vectors do."""
-
-    rows: Rows
-    known: Rows
-    revision: int
-
-
 class _Rows:
     """The rows of some items, looked up again only when that may give something else."""
 
@@ -67,6 +60,25 @@ class _Rows:
         return self._found
 
 
+class _Under:
+    """What is known under one version, which is told by its vectors and lives no longer for being known here."""
+
+    def __init__(self, vectors: ItemVectors) -> None:
+        self.vectors = ref(vectors)
+        self.user: UserVector | None = None
+        self.shortlist: Shortlist | None = None
+        self._known: Rows | None = None
+        self._sequence: Rows = np.empty(0, np.intp)
+        self._revision = 0
+
+    def sequence(self, vectors: ItemVectors, known: Rows, longest: int) -> Rows:
+        """Of the known rows the last that have a vector."""
+        if self._known is not known or self._revision != vectors.revision:
+            self._sequence = vectors.with_vector(known)[-longest:]
+            self._known, self._revision = known, vectors.revision
+        return self._sequence
+
+
 class RememberedPast:
     """A user's past with what has been worked out of it; a new state begins anew.
 
@@ -77,10 +89,7 @@ class RememberedPast:
     def __init__(self, state: SequenceState) -> None:
         self.state = state
         self._newest = _Rows()
-        self._older = _Rows()
-        self._sequences: WeakKeyDictionary[ItemVectors, _Sequence] = WeakKeyDictionary()
-        self._users: WeakKeyDictionary[ItemVectors, UserVector] = WeakKeyDictionary()
-        self._shortlists: WeakKeyDictionary[ItemVectors, Shortlist] = WeakKeyDictionary()
+        self._versions: list[_Under] = []
 
     @classmethod
     def of(cls, past: "History") -> "RememberedPast":
@@ -92,6 +101,18 @@ class RememberedPast:
         """Which events these are, for the record of an answer."""
         return HistoryMark(len(self.state.members), self.state.through, self.state.digest)
 
+    @cached_property
+    def _older(self) -> _Rows:
+        return _Rows()
+
+    def _under(self, vectors: ItemVectors) -> _Under:
+        for one in self._versions:
+            if one.vectors() is vectors:
+                return one
+        self._versions = [one for one in self._versions if one.vectors() is not None][1 - MAX_VERSIONS :]
+        self._versions.append(_Under(vectors))
+        return self._versions[-1]
+
     def rows(self, catalogue: Catalogue) -> Rows:
         """Rows of those of the newest items that the catalogue has, oldest first."""
         return self._newest.of(catalogue, self.state.item_ids)
@@ -102,30 +123,25 @@ class RememberedPast:
 
     def sequence(self, catalogue: Catalogue, vectors: ItemVectors, *, longest: int) -> Rows:
         """Rows of the newest items with a vector, at most `longest`, oldest first: what makes the user."""
-        known = self.rows(catalogue)
-        kept = self._sequences.get(vectors)
-        if kept is None or kept.known is not known or kept.revision != vectors.revision:
-            rows = vectors.with_vector(known)[-longest:]
-            kept = self._sequences[vectors] = _Sequence(rows, known, vectors.revision)
-        return kept.rows
+        return self._under(vectors).sequence(vectors, self.rows(catalogue), longest)
 
     def user(self, vectors: ItemVectors, sequence: Rows) -> NDArray[np.float32] | None:
         """The user's vector [d] made from these rows of a version's vectors, if it is known and none has changed."""
-        kept = self._users.get(vectors)
+        kept = self._under(vectors).user
         return kept.values if kept is not None and kept.holds(vectors, sequence) else None
 
     def keep_user(self, vectors: ItemVectors, user: UserVector) -> None:
         """Remember what the version of these vectors has made of the user."""
-        self._users[vectors] = user
+        self._under(vectors).user = user
 
     def shortlist(self, vectors: ItemVectors, user: NDArray[np.float32]) -> Shortlist | None:
         """What was found for this vector of the user, unless any item's vector has changed since."""
-        kept = self._shortlists.get(vectors)
+        kept = self._under(vectors).shortlist
         return kept if kept is not None and kept.user is user and kept.revision == vectors.revision else None
 
     def keep_shortlist(self, vectors: ItemVectors, shortlist: Shortlist) -> None:
         """Remember what was found."""
-        self._shortlists[vectors] = shortlist
+        self._under(vectors).shortlist = shortlist
 
 
 History = SequenceState | RememberedPast

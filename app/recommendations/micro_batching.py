@@ -179,8 +179,8 @@ def _settle(version: ServedVersion, batch: Sequence[Wanted], found: _Found) -> N
         user = found.users[place]
         one.past.keep_user(vectors, UserVector(one.sequence, user, found.revision))
         if found.rows is not None and found.scores is not None and found.revision == vectors.revision:
-            worst = float(found.scores[place, -1])
-            shortlist = Shortlist.of(vectors, user, found.rows[place], worst=worst, ties=one.catalogue.pks)
+            rows, scores = found.rows[place].astype(np.intp, copy=False), found.scores[place]
+            shortlist = Shortlist.of(user, rows, scores, revision=found.revision, ties=one.catalogue.pks)
             one.past.keep_shortlist(vectors, shortlist)
         if not one.done.done():
             one.done.set_result(None)

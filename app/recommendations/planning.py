@@ -89,6 +89,18 @@ class Plan:
         every = [side.options for side in self.sides]
         return Needs(any(one.exclude_seen for one in every), max(one.rotation_s for one in every))
 
+    @cached_property
+    def is_steady(self) -> bool:
+        """Whether the same past, items and vectors give the same first page, whatever the time and the chance."""
+        one = self.options
+        return not (
+            self.rivals
+            or one.explore
+            or one.rotation_s
+            or one.freshness_weight
+            or (one.exclude_seen and one.exclude_seen_max_age_s is not None)
+        )
+
     def limited(self, limit: int | None) -> "Plan":
         """The same with another limit, unless that is None."""
         if limit is None:

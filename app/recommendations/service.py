@@ -3,12 +3,14 @@
 import time
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from app.core.errors import InvalidRequest, RecommendationNotFound
 from app.core.ids import uuid7
 from app.impressions.record import AnswerLog, AnswerRecord
-from app.recommendations.answers import Made, document, record_of
+from app.recommendations.answers import Items, Made, document, items_of, record_of
 from app.recommendations.history import HistoryReader
+from app.recommendations.kept_pages import KeptPage
 from app.recommendations.listing import Task, make_list
 from app.recommendations.memory import RememberedPast
 from app.recommendations.micro_batching import MicroBatcher, candidates_wanted
@@ -37,6 +39,8 @@ class Recommender:
         self._history = history
         self._answers = answers
         self._together = MicroBatcher()
+        self._pages: WeakKeyDictionary[RememberedPast, KeptPage] = WeakKeyDictionary()
+        """The last page of each past that is remembered."""
 
     async def recommend(self, state: ProjectState, request: RecommendRequest) -> dict[str, Any]:
         """The answer to a request for a user or a session, as JSON-ready values in the shape of `Recommendation`.
@@ -113,24 +117,42 @@ class Recommender:
     async def _answer(
         self, state: ProjectState, settled: Plan, past: Past, *, answer_id: UUID, now: float, chain: Chain
     ) -> dict[str, Any]:
-        for side in settled.sides:
-            await self._prepare(state, side, past.remembered)
+        kept = self._pages.get(past.remembered) if chain.previous_id is None else None
+        if kept is not None and not kept.holds(state, settled, now=now):
+            kept = None
+        if kept is None:
+            for side in settled.sides:
+                await self._prepare(state, side, past.remembered)
         # Up to the last line nothing awaits: catalogue and version are one consistent picture, and whatever has
         # changed since it was prepared is worked out again.
         started = time.perf_counter()
         page = Page(chain.offset, chain.item_ids)
         task = Task(past.remembered, now=now, seed=answer_id.int, rotated=past.shown, page=page)
-        listing = make_list(state, settled, task)
-        _RANK_SECONDS.observe(time.perf_counter() - started)
+        listing = make_list(state, settled, task) if kept is None else kept.listing
         made = Made(answer_id, state, settled, past, task, listing, chain)
-        record, answer = record_of(made), document(made)
+        items = self._items(made) if kept is None else kept.items
+        _RANK_SECONDS.observe(time.perf_counter() - started)
+        record, answer = record_of(made), document(made, items)
         _ANSWERED[listing.ranked.fallback].inc()
         self._answers.record(record)
         if settled.options.rotation_s and past.key is not None:
-            shown = [item.item_id for item in record.items]
+            shown = list(record.items.item_ids)
             keep_s = settled.options.rotation_s
             await self._history.show(state.project, past.key, shown, now=now, keep_s=keep_s)
         return answer
+
+    def _items(self, made: Made) -> Items:
+        """The items of a page that was just made; it is kept if it can be given again."""
+        items = items_of(made)
+        kept = (
+            None
+            if made.chain.previous_id
+            else KeptPage.of(made.state, made.plan, made.listing, items, now=made.task.now)
+        )
+        if kept is None:
+            return items
+        self._pages[made.past.remembered] = kept
+        return kept.items
 
     async def _prepare(self, state: ProjectState, side: Side, past: RememberedPast) -> None:
         """Work out with others what the ranking would work out alone."""

@@ -5,22 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.recommendations.search.refining import inner_products
 from app.recommendations.vectors import ItemVectors
 
 Rows = NDArray[np.intp]
 Scores = NDArray[np.float32]
-DOUBT = 1e-5
-"""Relative to the largest score: two ways to add up the same products differ by less."""
 
 
 def scores_of(vectors: ItemVectors, rows: Rows, user: NDArray[np.float32]) -> Scores:
-    """Inner products of these rows [r] with the user's vector [d].
-
-    The same for a row whatever rows stand beside it, which no matrix product promises: answers that are computed again
-    have the same scores.
-    """
-    scores: Scores = np.vecdot(vectors.values[rows], user)
-    return scores
+    """Inner products of these rows [r] with the user's vector [d], as every index adds them up."""
+    return inner_products(vectors.values[rows], user)
 
 
 @dataclass(frozen=True)
@@ -30,7 +24,7 @@ class Shortlist:
     Attributes:
         user: vector [d].
         rows: of the catalogue [c], best first.
-        scores: of these [c], by `scores_of`.
+        scores: of these [c].
         rest: no other row scores higher; -inf if there is no other.
         revision: of the item vectors at that time.
     """
@@ -43,29 +37,22 @@ class Shortlist:
 
     @classmethod
     def of(
-        cls,
-        vectors: ItemVectors,
-        user: NDArray[np.float32],
-        rows: NDArray[np.int64],
-        *,
-        worst: float,
-        ties: NDArray[np.int64],
+        cls, user: NDArray[np.float32], rows: Rows, scores: Scores, *, revision: int, ties: NDArray[np.int64]
     ) -> "Shortlist":
         """From what an index has found.
 
         Args:
-            vectors: of the items.
             user: vector [d].
-            rows: that were found [k]; -1 stands for nothing.
-            worst: the lowest score among them, as the index adds it up.
+            rows: that were found [k], best first; -1 stands for nothing.
+            scores: of these [k].
+            revision: of the item vectors that were searched.
             ties: all different [n]; among equal scores the lower one comes first.
         """
-        found = rows[rows >= 0].astype(np.intp, copy=False)
-        scores = scores_of(vectors, found, user)
-        order = np.lexsort((ties[found], -scores))
-        doubt = DOUBT * float(np.abs(scores).max(initial=0.0))
-        rest = worst + doubt if len(found) == len(rows) else -np.inf
-        return cls(user, found[order], scores[order], rest, vectors.revision)
+        found = int(np.count_nonzero(rows >= 0))
+        rest = float(scores[-1]) if 0 < found == len(rows) else -np.inf
+        rows, scores = rows[:found], scores[:found]
+        order = np.lexsort((ties[rows], -scores))
+        return cls(user, rows[order], scores[order], rest, revision)
 
     def reaches(self, count: int) -> bool:
         """Whether it holds so many, or all that there are."""

@@ -76,7 +76,9 @@ class SequenceState:
     @cached_property
     def item_ids(self) -> list[str]:
         """Items of the newest events, oldest first; an item comes as often as its events do."""
-        return [member[HEAD_BYTES:].partition(SEPARATOR)[2].decode() for member in self.members]
+        # Type and item in turn: one text to decode and to split.
+        tails = SEPARATOR.join([member[HEAD_BYTES:] for member in self.members])
+        return tails.decode().split(SEPARATOR.decode())[1::2]
 
     @cached_property
     def older_ids(self) -> list[str]:

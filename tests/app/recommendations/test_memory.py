@@ -10,7 +10,7 @@ import pytest
 from app.core.types import ProjectId
 from app.recommendations import remembered_users
 from app.recommendations.catalogue import Catalogue, ItemUpdate
-from app.recommendations.memory import RememberedPast, UserVector
+from app.recommendations.memory import MAX_VERSIONS, RememberedPast, UserVector
 from app.recommendations.remembered_users import EVENTS_A_USER, RememberedUser, RememberedUsers
 from app.recommendations.shortlist import Shortlist
 from app.recommendations.vectors import ItemVectors, VectorUpdate
@@ -37,6 +37,11 @@ def write(vectors: ItemVectors, catalogue: Catalogue, **values: float | None) ->
         ],
         catalogue.row_of,
     )
+
+
+def listed(vectors: ItemVectors, user: np.ndarray, *rows: int) -> Shortlist:
+    scores = np.zeros(len(rows), np.float32)
+    return Shortlist.of(user, np.array(rows, np.intp), scores, revision=vectors.revision, ties=np.arange(9))
 
 
 def test_rows_follow_the_catalogue() -> None:
@@ -70,7 +75,7 @@ def test_a_shortlist_holds_until_any_item_changes() -> None:
     vectors = ItemVectors(width=2, modalities=())
     write(vectors, catalogue, a=1, b=2)
     user = np.ones(2, np.float32)
-    shortlist = Shortlist.of(vectors, user, np.array([1, 0]), worst=2.0, ties=catalogue.pks)
+    shortlist = listed(vectors, user, 1, 0)
     past.keep_shortlist(vectors, shortlist)
     assert past.shortlist(vectors, user) is shortlist
     assert past.shortlist(vectors, user.copy()) is None, "of another vector of the user"
@@ -82,11 +87,15 @@ def test_a_version_that_goes_leaves_nothing() -> None:
     past, vectors = past_of("a"), ItemVectors(width=2, modalities=())
     user = np.ones(2, np.float32)
     past.keep_user(vectors, UserVector(np.array([0]), user, vectors.revision))
-    past.keep_shortlist(vectors, Shortlist.of(vectors, user, np.array([-1]), worst=0.0, ties=np.arange(1)))
+    past.keep_shortlist(vectors, listed(vectors, user))
     del vectors
     gc.collect()
-    assert not len(past._users)
-    assert not len(past._shortlists)
+    assert [one.vectors() for one in past._versions] == [None]
+    for number in range(2 * MAX_VERSIONS):
+        newer = ItemVectors(width=2, modalities=())
+        past.keep_user(newer, UserVector(np.array([0]), user, newer.revision))
+        assert past.user(newer, np.array([0])) is user, number
+    assert len(past._versions) <= MAX_VERSIONS
 
 
 def remembered(*item_ids: str, older: bool = True) -> RememberedUser:

@@ -13,6 +13,7 @@ from app.recommendations.catalogue import Catalogue, ItemUpdate
 from app.recommendations.memory import RememberedPast
 from app.recommendations.micro_batching import LONGEST, MAX_TOGETHER, MicroBatcher, candidates_wanted
 from app.recommendations.options import RankingOptions
+from app.recommendations.search.refining import inner_products
 from app.recommendations.shortlist import scores_of
 from app.recommendations.vectors import ItemVectors, VectorUpdate
 from app.stores.sequence_state import SequenceEvent, SequenceState
@@ -42,7 +43,7 @@ class Version:
         return np.stack([sequence.sum(axis=0) for sequence in sequences])
 
     def search(self, users: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        scores = users @ self.vectors.values.T
+        scores = inner_products(self.vectors.values[None], users[:, None])
         rows = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         found = np.take_along_axis(scores, rows, 1)
         short = k - rows.shape[1]

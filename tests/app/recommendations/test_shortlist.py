@@ -15,13 +15,18 @@ ITEMS, WIDTH = 40, 4
 
 
 def found(vectors: ItemVectors, user: np.ndarray, count: int, *, ties: np.ndarray) -> Shortlist:
-    """What an index would give: the best by a matrix product, -1 where there are no more."""
-    scores = np.where(vectors.present, vectors.values @ user, -np.inf)
-    rows = np.argsort(-scores, kind="stable")[:count]
-    best = np.where(scores[rows] > -np.inf, rows, -1)
-    padded = np.concatenate([best, np.full(max(count - len(best), 0), -1)]).astype(np.int64)
-    worst = float(scores[rows[-1]]) if len(rows) else -np.inf
-    return Shortlist.of(vectors, user, padded, worst=worst, ties=ties)
+    """What an index gives: the best by their scores, -1 where there are no more."""
+    rows = np.flatnonzero(vectors.present)
+    scores = scores_of(vectors, rows, user)
+    best = np.argsort(-scores, kind="stable")[:count]
+    short = (0, count - len(best))
+    return Shortlist.of(
+        user,
+        np.pad(rows[best], short, constant_values=-1),
+        np.pad(scores[best], short, constant_values=-np.inf),
+        revision=vectors.revision,
+        ties=ties,
+    )
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 50), limit=st.integers(1, 12), share=st.floats(0, 1))
@@ -50,7 +55,8 @@ def test_a_tie_at_its_end_is_not_decided() -> None:
     view = view_of_vectors(np.ones((4, 2), np.float32))
     assert view.version is not None
     user = np.ones(2, np.float32)
-    shortlist = Shortlist.of(view.version.vectors, user, np.array([2, 3]), worst=2.0, ties=view.catalogue.pks)
+    two = np.full(2, 2.0, np.float32)
+    shortlist = Shortlist.of(user, np.array([2, 3]), two, revision=1, ties=view.catalogue.pks)
     assert shortlist.best(np.ones(4, bool), 1) is None
 
 
