@@ -28,7 +28,8 @@ VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
-CMD ["uvicorn", "app.main:create_app", "--factory", "--timeout-graceful-shutdown", "5", "--host", "0.0.0.0", "--port", "8000", "--no-access-log"]
+ENV CROSSAN_HOST=0.0.0.0 CROSSAN_PORT=8000
+CMD ["crossan", "serve"]
 
 FROM base AS worker
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu

@@ -45,8 +45,11 @@ from app.core.logging import configure_logging
 from app.impressions.log import BufferedAnswerLog
 from app.recommendations.directory import StateDirectory
 from app.recommendations.history import HistoryReader
+from app.recommendations.matrix_store import MatrixStore
+from app.recommendations.search.policy import IndexPolicy
 from app.recommendations.service import Recommender
-from app.recommendations.state import TrendingPolicy
+from app.recommendations.state import ServingPolicy, TrendingPolicy
+from app.stores.pipelined_redis import PipelinedRedis
 from app.stores.sequence_cache import RedisSequenceReader
 from app.telemetry.tracing import configure_tracing
 from app.ui import STATIC
@@ -90,14 +93,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         context = build_context(settings)
-        # Two clients: a read that hangs must end soon, listening for announcements must not.
+        # Reads that hang must end soon, listening for announcements must not.
+        sequences = PipelinedRedis(settings.redis, timeout_s=CACHE_TIMEOUT_S)
         cache = AsyncRedis.from_url(
             settings.redis, socket_connect_timeout=CACHE_TIMEOUT_S, socket_timeout=CACHE_TIMEOUT_S
         )
         announcements = AsyncRedis.from_url(settings.redis, socket_connect_timeout=CACHE_TIMEOUT_S)
         directory = _directory(context, announcements)
-        reader = RedisSequenceReader(cache, ttl_s=settings.sequence_ttl_s)
-        history = HistoryReader(context.database, reader, cap=settings.sequence_cap)
+        reader = RedisSequenceReader(sequences, ttl_s=settings.sequence_ttl_s)
+        history = HistoryReader(context.database, reader, cap=settings.sequence_cap, users=settings.user_cache)
         answers = BufferedAnswerLog(context.database, flush_s=settings.answer_flush_s)
         app.state.edge = Edge(context, directory, Recommender(history, answers), answers, history)
         app.state.limiter = _limiter(settings, cache)
@@ -111,6 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await directory.stop()
         await announcements.aclose()
         await cache.aclose()
+        await sequences.aclose()
         context.close()
 
     app = FastAPI(
@@ -152,4 +157,13 @@ def _directory(context: Context, redis: AsyncRedis) -> StateDirectory:
             refresh_s=settings.trending_refresh_s,
         ),
         poll_s=settings.catalogue_poll_s,
+        serving=ServingPolicy(
+            MatrixStore(settings.matrices_dir, context.database),
+            IndexPolicy(
+                kind=settings.index_kind,
+                recall=settings.index_recall,
+                quantised_from=settings.index_quantised_from,
+                hnsw_from=settings.index_hnsw_from,
+            ),
+        ),
     )

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("app", "worker", "model", "crossan")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-HEAVY = ("torch", "transformers", "onnxscript", "onnx")
+HEAVY = ("torch", "transformers", "onnxscript")
 
 
 def name_of(path: Path) -> str:

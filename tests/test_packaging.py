@@ -71,7 +71,7 @@ def api_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def _serving(python: Path, settings: Settings, folder: Path) -> Iterator[httpx.Client]:
     """The API under the import guard, on a free port."""
-    from app.cli.launch import bind
+    from app.cli.listening import bind
 
     address = bind("127.0.0.1", 0)
     fd = address.listener.fileno()

@@ -1,50 +1,22 @@
 """Everything that `crossan up` runs: which processes, at which address, with which first key."""
 
-import socket
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from app.cli.listening import Address
 from app.cli.options import KEY_FILE
 from app.cli.supervisor import ChildSpec
 from app.core.config import Settings
 from app.core.types import Scope
 from app.embedded.services import Endpoints, write_private
-from crossan.client import ClientError
+from app.telemetry.metrics import METRICS_FOLDER
 
 DEFAULT_PROJECT = "default"
 TRANSFER_POOL = ("threads", "--concurrency", "4")
 """Transfers wait for networks and disks: several of them share a process."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """The listening socket, which every API process shares, and its URL."""
-
-    listener: socket.socket
-    url: str
-
-
-def bind(host: str, port: int) -> Address:
-    """Take the port before anything else starts; 0 takes a free one.
-
-    Raises:
-        ClientError: Someone else has it.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ClientError(
-            f"Port {port} of {host} can't be used ({error.strerror}); choose another with --port."
-        ) from error
-    listener.listen(2048)
-    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return Address(listener, f"http://{name}:{listener.getsockname()[1]}")
 
 
 def child_environment(settings: Settings, endpoints: Endpoints) -> dict[str, str]:
@@ -56,16 +28,25 @@ def child_environment(settings: Settings, endpoints: Endpoints) -> dict[str, str
     }
 
 
-def children(settings: Settings, endpoints: Endpoints, *, address: Address, api_processes: int) -> list[ChildSpec]:
-    """The API, a worker for short jobs, one for training, one for transfers, one that revives the dead, the beat."""
-    environment = child_environment(settings, endpoints)
-    python = sys.executable
+@contextmanager
+def api_children(settings: Settings, environment: Mapping[str, str], address: Address) -> Iterator[list[ChildSpec]]:
+    """The API processes; several count what they do in files of a folder of this context, and each shows the sums."""
     fd = address.listener.fileno()
-    api = [python, "-m", "app.cli.serve", str(fd)]
-    celery = [python, "-m", "celery", "-A", "worker.celery_app"]
-    names = ["api"] if api_processes == 1 else [f"api-{number}" for number in range(1, api_processes + 1)]
+    command = [sys.executable, "-m", "app.cli.serve"]
+    if settings.api_processes == 1:
+        yield [ChildSpec("api", [*command, str(fd)], environment, (fd,))]
+        return
+    host, port = address.listener.getsockname()[:2]
+    names = [f"api-{number}" for number in range(1, settings.api_processes + 1)]
+    with tempfile.TemporaryDirectory(prefix="crossan-metrics-") as folder:
+        counting = {**environment, METRICS_FOLDER: folder}
+        yield [ChildSpec(name, [*command, f"{host}:{port}"], counting) for name in names]
+
+
+def other_children(environment: Mapping[str, str]) -> list[ChildSpec]:
+    """A worker for short jobs, one for training, one for transfers, one that revives the dead, the beat."""
+    celery = [sys.executable, "-m", "celery", "-A", "worker.celery_app"]
     return [
-        *(ChildSpec(name, api, environment, (fd,)) for name in names),
         ChildSpec("worker-encode", _worker(celery, "encode", "encode,index,query"), environment),
         ChildSpec("worker-train", _worker(celery, "train", "train"), environment),
         ChildSpec("worker-transfer", _worker(celery, "transfer", "transfer", pool=TRANSFER_POOL), environment),

@@ -4,11 +4,13 @@ import sys
 
 import typer
 
+from app.cli.bench import bench
 from app.cli.compare import compare
 from app.cli.imports import import_
 from app.cli.keys import keys
 from app.cli.output import notes, print_json
 from app.cli.recommend import recommend
+from app.cli.serving import serve
 from app.cli.status import migrate, status
 from app.cli.train import train
 from app.cli.tune import tune
@@ -23,12 +25,14 @@ app = typer.Typer(
     help="Self-hosted recommendations for text, images, audio and video.",
 )
 app.command()(up)
+app.command()(serve)
 app.command("import")(import_)
 app.command()(train)
 app.command()(tune)
 app.command()(compare)
 app.command()(recommend)
 app.add_typer(keys, name="keys")
+app.command()(bench)
 app.command()(status)
 app.command()(migrate)
 

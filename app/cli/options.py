@@ -20,7 +20,17 @@ Key = Annotated[
     str | None,
     typer.Option("--key", envvar="CROSSAN_API_KEY", help="API key; by default the data folder's.", show_envvar=True),
 ]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the API; 0 takes a free one.")]
+ApiProcesses = Annotated[
+    int | None,
+    typer.Option("--api-processes", min=1, max=64, help="API processes; by default CROSSAN_API_PROCESSES, which is 1."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+
+
+def with_processes(settings: Settings, api_processes: int | None) -> Settings:
+    """The settings with as many API processes as the option says, if it is given."""
+    return settings if api_processes is None else settings.model_copy(update={"api_processes": api_processes})
 
 
 def _read(path: Path) -> str:

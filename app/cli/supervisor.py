@@ -5,12 +5,15 @@ import os
 import selectors
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from app.embedded.processes import tethered
@@ -35,21 +38,28 @@ class ChildSpec:
 
 
 class Child:
-    """One such process with its log; it dies with the thread that started it."""
+    """One such process with its log; it dies with the thread that started it.
 
-    def __init__(self, spec: ChildSpec, folder: Path) -> None:
+    Args:
+        spec: what to run.
+        folder: of the log; None shows everything as it is on standard output.
+    """
+
+    def __init__(self, spec: ChildSpec, folder: Path | None) -> None:
         self.spec = spec
-        self.log_path = folder / f"{spec.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.due = 0.0
         self._failures = 0
         self._started = 0.0
         self._partial = b""
         self.last_lines: list[str] = []
-        self._log = RotatingFileHandler(
-            self.log_path, maxBytes=_LOG_BYTES, backupCount=_LOG_GENERATIONS, encoding="utf-8", delay=True
-        )
-        self._log.setFormatter(logging.Formatter(f"%(asctime)s {spec.name} | %(message)s"))
+        self.log_path = None if folder is None else folder / f"{spec.name}.log"
+        self._log: logging.Handler = logging.StreamHandler(sys.stdout)
+        if self.log_path is not None:
+            self._log = RotatingFileHandler(
+                self.log_path, maxBytes=_LOG_BYTES, backupCount=_LOG_GENERATIONS, encoding="utf-8", delay=True
+            )
+            self._log.setFormatter(logging.Formatter(f"%(asctime)s {spec.name} | %(message)s"))
 
     def start(self) -> None:
         """Start it in a session of its own, out of reach of the terminal's Ctrl-C."""
@@ -114,15 +124,21 @@ class Supervisor:
 
     Args:
         specs: What to run.
-        logs: Folder of the logs.
+        logs: Folder of the logs; None shows them on standard output.
         note: Shows a line to the person at the console.
         revive: Starts dead bundled services again and names them; asked every second.
     """
 
     def __init__(
-        self, specs: Sequence[ChildSpec], *, logs: Path, note: Callable[[str], None], revive: Callable[[], list[str]]
+        self,
+        specs: Sequence[ChildSpec],
+        *,
+        logs: Path | None,
+        note: Callable[[str], None],
+        revive: Callable[[], list[str]],
     ) -> None:
-        logs.mkdir(parents=True, exist_ok=True)
+        if logs is not None:
+            logs.mkdir(parents=True, exist_ok=True)
         self._children = [Child(spec, logs) for spec in specs]
         self._note = note
         self._revive = revive
@@ -192,4 +208,17 @@ class Supervisor:
         child.process = None
         pause_s = child.schedule()
         shown = "".join(f"\n    {line}" for line in child.last_lines)
-        self._note(f"{child.spec.name} ended (code {code}), next start in {pause_s:.1f} s; {child.log_path}:{shown}")
+        log = "" if child.log_path is None else f"; {child.log_path}"
+        self._note(f"{child.spec.name} ended (code {code}), next start in {pause_s:.1f} s{log}:{shown}")
+
+
+def stop_on_signals() -> threading.Event:
+    """Is set by SIGINT, SIGTERM and SIGHUP."""
+    stop = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ask)
+    return stop

@@ -1,23 +1,22 @@
 """`crossan up`: the whole service on one machine, under one supervisor."""
 
 import asyncio
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from types import FrameType
 from typing import Annotated, Any
 
 import httpx
 import typer
 
 from app.cli.demo import prepare_demo
-from app.cli.launch import Address, bind, children, ensure_key
-from app.cli.options import ADDRESS_FILE, AsJson
+from app.cli.launch import api_children, child_environment, ensure_key, other_children
+from app.cli.listening import Address, bind
+from app.cli.options import ADDRESS_FILE, ApiProcesses, AsJson, Port, with_processes
 from app.cli.output import notes, print_json
 from app.cli.recommend import recommendation_table
-from app.cli.supervisor import Supervisor
+from app.cli.supervisor import Supervisor, stop_on_signals
 from app.core.config import Settings
 from app.core.errors import CrossanError
 from app.embedded.services import BundledServices
@@ -29,16 +28,16 @@ READY_S = 120.0
 def up(
     *,
     demo: Annotated[bool, typer.Option("--demo", help="Load the synthetic demo catalogue, and train on it.")] = False,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="API processes.")] = 1,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the API; 0 takes a free one.")] = None,
+    api_processes: ApiProcesses = None,
+    port: Port = None,
     as_json: AsJson = False,
 ) -> None:
     """Start everything: database, cache, migrations, a first key, API, workers. Ctrl-C stops it all."""
-    settings = Settings()
-    stop = _stop_on_signals()
+    settings = with_processes(Settings(), api_processes)
+    stop = stop_on_signals()
     notes.print(f"[bold]crossan[/] starts in {settings.data_dir}")
     with ExitStack() as ending:
-        address = bind(settings.host, settings.port if port is None else port)
+        address = bind(settings.host, settings.port if port is None else port, processes=settings.api_processes)
         ending.callback(address.listener.close)
         services = BundledServices(settings.data_dir, database_url=settings.database_url, redis_url=settings.redis_url)
         with _step("PostgreSQL and Valkey"):
@@ -47,8 +46,10 @@ def up(
         ending.callback((settings.data_dir / ADDRESS_FILE).unlink, missing_ok=True)
         with _step("database schema and key"):
             key = _prepare_database()
+        environment = child_environment(settings, endpoints)
+        api = ending.enter_context(api_children(settings, environment, address))
         supervisor = Supervisor(
-            children(settings, endpoints, address=address, api_processes=workers),
+            [*api, *other_children(environment)],
             logs=settings.data_dir / "logs",
             note=lambda line: notes.print(f"  ! {line}", markup=False, soft_wrap=True),
             revive=services.revive,
@@ -144,17 +145,6 @@ def _wait_until_ready(url: str, stop: threading.Event) -> None:
             stop.wait(0.1)
     if not stop.is_set():
         raise ClientError(f"The API did not become ready within {READY_S:.0f} s.")
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, ask)
-    return stop
 
 
 @contextmanager

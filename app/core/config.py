@@ -3,7 +3,7 @@
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -32,13 +32,16 @@ class Settings(BaseSettings):
     blob_url: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    api_processes: int = Field(default=1, ge=1, le=64)
+    """API processes that `crossan up` and `crossan serve` run at one address."""
     log_level: str = "INFO"
 
     encoders: Annotated[tuple[EncoderSpec, ...] | None, NoDecode] = None
     """Encoders as a JSON list; unset means the default set (`model.encoders.offline`)."""
     device: str = "auto"
     train_processes: int = Field(default=1, ge=1, le=64)
-    encode_batch: int = Field(default=32, ge=1, le=1024)
+    encode_batch: int = Field(default=256, ge=1, le=1024)
+    encode_compile: bool = False
     decode_processes: int = Field(default=1, ge=1)
     decode_timeout_s: float = Field(default=60.0, gt=0)
     decode_memory_bytes: int = Field(default=2 << 30, ge=256 << 20)
@@ -61,8 +64,18 @@ class Settings(BaseSettings):
     key_cache_s: float = Field(default=5.0, ge=0)
     sequence_cap: int = Field(default=1_000, ge=1)
     """Most recent events kept of each user in the cache, in order; of older ones only which items they made seen."""
+    user_cache: int = Field(default=20_000, ge=0)
+    """Users that an API process remembers, with their vectors and candidates, as long as Redis says nothing is new."""
     sequence_ttl_s: int = Field(default=3_600, ge=1)
     catalogue_poll_s: float = Field(default=5.0, gt=0)
+    index_kind: Literal["auto", "exact", "quantised", "hnsw", "pgvector"] = "auto"
+    """How the best items for a user are found."""
+    index_recall: float = Field(default=0.99, gt=0, le=1)
+    """Least share of the exact best that an index has to find, or a more exact one takes its place."""
+    index_quantised_from: int = Field(default=100_000, ge=0)
+    """Items from which on `auto` takes 8-bit copies of the vectors."""
+    index_hnsw_from: int = Field(default=1_000_000, ge=0)
+    """Items from which on `auto` takes a graph."""
     trending_half_life_s: float = Field(default=7 * 86_400.0, gt=0)
     trending_window_events: int = Field(default=100_000, ge=1)
     trending_refresh_s: float = Field(default=10.0, ge=0)
@@ -197,6 +210,11 @@ class Settings(BaseSettings):
     def artifacts_dir(self) -> Path:
         """Where trained versions lie."""
         return self.data_dir / "artifacts"
+
+    @property
+    def matrices_dir(self) -> Path:
+        """Where item vectors lie that the API processes of a machine share; all of it may go at any time."""
+        return self.data_dir / "matrices"
 
     @property
     def encoders_dir(self) -> Path:

@@ -21,8 +21,29 @@ class ModelState(StrEnum):
     """It waits for its item vectors."""
 
 
+class IndexRead(BaseModel):
+    """How a process finds the best items of a version.
+
+    `recall` is the share of the exact best that it finds, measured on the catalogue's own vectors: null for the exact
+    index. `size_bytes` is what it holds beside the vectors.
+    """
+
+    kind: str
+    items: int
+    recall: float | None
+    size_bytes: int
+    build_s: float
+    built_at: datetime
+    settings: dict[str, int]
+    reason: str
+
+
 class ModelRead(BaseModel):
-    """A trained version: what it is, how good it was, and whether it serves."""
+    """A trained version: what it is, how good it was, and whether it serves.
+
+    `index` is that of the API process that answers; others make their own from the same vectors. It is null where the
+    version does not serve, and before the index is built: answers are exact then.
+    """
 
     version: str
     method: str
@@ -33,6 +54,7 @@ class ModelRead(BaseModel):
     parity: dict[str, float]
     data_cut: dict[str, Any]
     created_at: datetime
+    index: IndexRead | None = None
 
 
 class EncoderOfModel(BaseModel):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recommendations.filters.evaluate import FilterEngine
-from app.recommendations.filters.syntax import Filter, Kind, Literal, Membership, Path, Source
+from app.recommendations.filters.syntax import Exists, Filter, Kind, Literal, Membership, Path, Source
 
 GROWTH = 1.5
 MIN_ROWS = 1_024
@@ -59,6 +59,7 @@ class Catalogue:
         self._published = np.zeros(MIN_ROWS, np.float64)
         self._dated = np.zeros(MIN_ROWS, np.float64)
         self._order: NDArray[np.intp] | None = None
+        self._shown: _Shown | None = None
         self._filters = FilterEngine(self)
 
     def __len__(self) -> int:
@@ -97,12 +98,20 @@ class Catalogue:
         new = dict.fromkeys(update.item_id for update in updates if update.item_id not in self.row_of)
         return ChainMap({item_id: len(self) + place for place, item_id in enumerate(new)}, self.row_of)
 
+    def foreseen_pks(self, updates: Iterable[ItemUpdate]) -> NDArray[np.int64]:
+        """The numbers of the items by row, as they will be once these updates are applied [n]."""
+        pks = dict(enumerate(self.pks.tolist()))
+        row_of = self.foreseen(updates := list(updates))
+        for update in updates:
+            pks[row_of[update.item_id]] = update.pk
+        return np.fromiter(pks.values(), np.int64, len(pks))
+
     def apply(self, updates: Iterable[ItemUpdate]) -> None:
         """Write changed items into their rows."""
         rows = [self._write(update) for update in updates]
         if rows:
             self._filters.changed(rows)
-            self._order = None
+            self._order = self._shown = None
 
     def _write(self, update: ItemUpdate) -> int:
         row = self._row(update.item_id)
@@ -143,9 +152,15 @@ class Catalogue:
         return [row for item_id in item_ids if (row := get(item_id)) is not None]
 
     def showable(self, *, now: float) -> NDArray[np.bool_]:
-        """Which rows may be shown [n]: available, and published by `now` (seconds since 1970)."""
-        n = len(self)
-        return self._available[:n] & (self._published[:n] <= now)
+        """Which rows may be shown [n]: available, and published by `now` (seconds since 1970).
+
+        Read-only, and the same again until an item changes or the next one is published: copy it to write into it.
+        """
+        shown = self._shown
+        if shown is None or not shown.since <= now < shown.until:
+            n = len(self)
+            shown = self._shown = _Shown.at(now, self._available[:n], self._published[:n])
+        return shown.rows
 
     def in_categories(self, names: Iterable[str]) -> NDArray[np.bool_]:
         """Which rows have at least one of the categories [n]."""
@@ -157,6 +172,11 @@ class Catalogue:
     def matches(self, wanted: Filter) -> NDArray[np.bool_]:
         """Which rows a filter lets through [n]; not to be changed, and the same again until an item changes."""
         return self._filters.matches(wanted)
+
+    @property
+    def filtered_by(self) -> list[Filter]:
+        """Filters that need every column that filters have needed so far."""
+        return [Filter.of(Exists(path)) for path in self._filters.paths]
 
     def by_recency(self) -> NDArray[np.intp]:
         """All rows that are available, the newest first; those to be published later are among them.
@@ -174,7 +194,25 @@ class Catalogue:
     def size_bytes(self) -> int:
         """Memory held by arrays, columns and masks; texts and attributes, which Python holds, are not counted."""
         own = sum(array.nbytes for array in self._arrays().values())
-        return own + self._filters.size_bytes + (0 if self._order is None else self._order.nbytes)
+        kept = (self._order, None if self._shown is None else self._shown.rows)
+        return own + self._filters.size_bytes + sum(array.nbytes for array in kept if array is not None)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Rows that may be shown [n] from one moment on until before another one, in seconds since 1970."""
+
+    rows: NDArray[np.bool_]
+    since: float
+    until: float
+
+    @classmethod
+    def at(cls, now: float, available: NDArray[np.bool_], published: NDArray[np.float64]) -> "_Shown":
+        rows = available & (published <= now)
+        rows.flags.writeable = False
+        latest = published[rows].max(initial=NEVER)
+        coming = published[available & ~rows].min(initial=np.inf)
+        return cls(rows, since=float(latest), until=float(coming))
 
 
 def enlarged(array: NDArray[Any], capacity: int) -> NDArray[Any]:

@@ -10,7 +10,10 @@ from redis.exceptions import RedisError
 
 from app.core.types import ProjectId
 from app.db.session import Database
-from app.recommendations.state import ProjectState, TrendingPolicy
+from app.recommendations.search.build import build_index
+from app.recommendations.search.database_graph import KeptVectors
+from app.recommendations.search.policy import IndexPolicy
+from app.recommendations.state import ALONE, ProjectState, ServingPolicy, TrendingPolicy
 from app.stores.artifacts import ArtifactStore
 from app.stores.changes import CHANNEL
 from app.telemetry.metrics import CATALOGUE_REFRESH_SECONDS
@@ -30,6 +33,7 @@ class StateDirectory:
         redis: carries announcements.
         trending: how trending items are counted.
         poll_s: longest time between two looks at a project.
+        serving: how vectors are held, and searched.
     """
 
     def __init__(
@@ -40,17 +44,20 @@ class StateDirectory:
         redis: AsyncRedis,
         trending: TrendingPolicy,
         poll_s: float,
+        serving: ServingPolicy = ALONE,
     ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._redis = redis
         self._trending = trending
         self._poll_s = poll_s
+        self._serving = serving
         self._states: dict[ProjectId, ProjectState] = {}
         self._locks: dict[ProjectId, asyncio.Lock] = {}
         self._asked: dict[ProjectId, int] = {}
         self._answered: dict[ProjectId, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._indexing: dict[ProjectId, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Begin to listen and to poll."""
@@ -68,14 +75,19 @@ class StateDirectory:
                 task.cancel()
             _, waiting = await asyncio.wait(waiting, timeout=CANCEL_AGAIN_S)
 
-    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def states(self) -> list[ProjectState]:
         """What is loaded."""
         return list(self._states.values())
+
+    def loaded(self, project: ProjectId) -> ProjectState | None:
+        """The project's state, if it is in memory."""
+        return self._states.get(project)
 
     async def get(self, project: ProjectId) -> ProjectState:
         """The project's state; the first caller waits for the first look."""
@@ -92,14 +104,23 @@ class StateDirectory:
             if self._answered.get(project, 0) >= turn:
                 return
             answered = self._asked[project]
-            state = self._states.get(project) or ProjectState(
-                project, database=self._database, artifacts=self._artifacts, trending=self._trending
-            )
+            state = self._states.get(project) or self._new(project)
             with CATALOGUE_REFRESH_SECONDS.time():
                 look = await anyio.to_thread.run_sync(state.look)
-            state.accept(look)
+            for _ in state.accepting(look):
+                await asyncio.sleep(0)
             self._states[project] = state
             self._answered[project] = answered
+        self._begin_indexing(state)
+
+    def _new(self, project: ProjectId) -> ProjectState:
+        return ProjectState(
+            project,
+            database=self._database,
+            artifacts=self._artifacts,
+            trending=self._trending,
+            serving=self._serving,
+        )
 
     async def refresh_if_loaded(self, project: ProjectId) -> None:
         """Look again if this process serves the project; trouble is logged, and the present state goes on serving."""
@@ -110,6 +131,34 @@ class StateDirectory:
         except Exception as error:
             # The outermost frame of a background task: whatever it was, the next look may succeed.
             log.error("catalogue not refreshed", project=project, exc_info=error)
+
+    async def indexed(self, project: ProjectId) -> None:
+        """Wait until no index is being built."""
+        while project in self._indexing:
+            await asyncio.shield(self._indexing[project])
+
+    def _begin_indexing(self, state: ProjectState) -> None:
+        """Beside the looks, so that new items don't wait for it; one at a time."""
+        if self._serving.index is None or state.project in self._indexing or not state.without_index():
+            return
+        task = self._indexing[state.project] = self._spawn(self._index(state, self._serving.index))
+        task.add_done_callback(lambda _: self._indexing.pop(state.project))
+
+    async def _index(self, state: ProjectState, policy: IndexPolicy) -> None:
+        # Of the same look as the versions: rows of a later one may be others.
+        catalogue = state.catalogue
+        for version in state.without_index():
+            kept = KeptVectors(self._database.engine, version.id, catalogue.pks)
+            revision = version.vectors.revision
+            try:
+                index = await anyio.to_thread.run_sync(
+                    build_index, version.vectors, policy, kept, abandon_on_cancel=True
+                )
+            except Exception as error:
+                # The outermost frame of a background task: without an index answers are as good, and slower.
+                log.error("index not built", project=state.project, version=version.name, exc_info=error)
+                return
+            state.accept_index(version, index, revision=revision)
 
     async def _poll(self) -> None:
         while True:

@@ -1,6 +1,6 @@
 """Which items may stand in a list at all: what may be shown, what was asked for, and what is left out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -46,8 +46,7 @@ def eligible_rows(
     if never:
         allowed &= ~catalogue.in_categories(never)
     if options.exclude_seen:
-        for rows in _seen_rows(catalogue, past, options, now=now):
-            allowed[rows] = False
+        allowed[_seen_rows(catalogue, past, options, now=now)] = False
     for left_out in (options.exclude, page.before, options.pinned):
         if left_out:
             allowed[catalogue.rows(left_out)] = False
@@ -56,13 +55,11 @@ def eligible_rows(
 
 def _seen_rows(
     catalogue: Catalogue, past: History, options: RankingOptions, *, now: float
-) -> Iterator[Sequence[int] | NDArray[np.intp]]:
+) -> Sequence[int] | NDArray[np.intp]:
     remembered = RememberedPast.of(past)
     if options.exclude_seen_types is None and options.exclude_seen_max_age_s is None:
-        yield remembered.rows(catalogue)
-        yield remembered.older_rows(catalogue)
-    else:
-        yield catalogue.rows(seen_items(remembered.state, options, now=now))
+        return remembered.seen_rows(catalogue)
+    return catalogue.rows(seen_items(remembered.state, options, now=now))
 
 
 def seen_items(history: SequenceState, options: RankingOptions, *, now: float) -> list[str]:

@@ -121,6 +121,11 @@ class RememberedPast:
         """Rows of the items that only older events have made seen."""
         return self._older.of(catalogue, self.state.older_ids)
 
+    def seen_rows(self, catalogue: Catalogue) -> Rows:
+        """Rows of everything that any event has made seen; some may come twice."""
+        newest = self.rows(catalogue)
+        return np.concatenate([newest, self.older_rows(catalogue)]) if self.state.older else newest
+
     def sequence(self, catalogue: Catalogue, vectors: ItemVectors, *, longest: int) -> Rows:
         """Rows of the newest items with a vector, at most `longest`, oldest first: what makes the user."""
         return self._under(vectors).sequence(vectors, self.rows(catalogue), longest)

@@ -106,7 +106,8 @@ class MicroBatcher:
 
     def _serve(self, queue: _Queue) -> None:
         """Take those who wait, in the loop or in a thread."""
-        if queue.version.vectors.values.nbytes <= INLINE_BYTES:
+        index = queue.version.index
+        if queue.version.vectors.values.nbytes <= INLINE_BYTES and not (index is not None and index.waits):
             while queue.waiting:
                 self._work_inline(queue)
             self._end(queue)

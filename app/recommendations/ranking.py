@@ -20,6 +20,7 @@ from app.recommendations.caps import has_caps
 from app.recommendations.eligibility import Pin, eligible_rows, pinned_rows
 from app.recommendations.memory import History, RememberedPast, UserVector
 from app.recommendations.options import RankingOptions
+from app.recommendations.plain_list import is_plain, plain_list
 from app.recommendations.reranking import PageFiller, Placed, pool_size
 from app.recommendations.view import FIRST_PAGE, PERSONAL, PINNED, Page, Ranked, View
 
@@ -67,6 +68,10 @@ def rank(
     """
     past = RememberedPast.of(history)
     user = user_vector(view, past)
+    if user is not None and not rotated and is_plain(options, page):
+        found = plain_list(view, past, user, options, now=now)
+        if found is not None:
+            return found
     task = _Task(
         view=view,
         options=options,

@@ -1,12 +1,15 @@
 """A version in memory, ready to rank: its user encoder, warm, and its item vectors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.types import VersionId
+from app.recommendations.search.index import ItemIndex
 from app.recommendations.vectors import ItemVectors
 from model.artifact import load_manifest
 from model.runtime import UserEncoder
@@ -34,6 +37,8 @@ class ServedVersion:
         width: d of the vectors.
         max_length: most items of a sequence that are read.
         modalities: names of the shares.
+        index: finds the best of the vectors; a version beside a catalogue of the past has none.
+        indexed_at: when that was built.
     """
 
     id: VersionId
@@ -44,6 +49,8 @@ class ServedVersion:
     width: int
     max_length: int
     modalities: tuple[str, ...]
+    index: ItemIndex | None = None
+    indexed_at: datetime | None = None
 
     @property
     def published(self) -> PublishedVersion:
@@ -55,6 +62,10 @@ class ServedVersion:
         newest = sequence[-self.max_length :]
         user: NDArray[np.float32] = self.user_encoder.encode(newest[None], np.array([len(newest)], np.int64))[0]
         return user
+
+    def encode_users(self, sequences: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """User vectors [b, d] of sequences [s_i, d], oldest first, each at least one item long."""
+        return self.user_encoder.encode_many(sequences)
 
 
 def load_version(version: PublishedVersion, folder: Path) -> ServedVersion:

@@ -1,5 +1,6 @@
 """The best of a whole catalogue for one user, found once: from these a page is taken when it can be proved exact."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,8 @@ class Shortlist:
         """The best of the allowed rows [n], at most `count`, and their scores; None where others might be better."""
         places = allowed[self.rows].nonzero()[0][:count]
         scores = self.scores[places]
-        if self.rest > -np.inf and (len(places) < count or scores[-1] <= self.rest):
-            return None
-        return self.rows[places], scores
+        return (self.rows[places], scores) if self.proves(scores, count) else None
+
+    def proves(self, scores: Sequence[float] | Scores, count: int) -> bool:
+        """Whether no other row can be better than these scores of its own, best first, `count` of them wanted."""
+        return self.rest == -np.inf or (len(scores) >= count and scores[-1] > self.rest)

@@ -85,7 +85,7 @@ class ModalityVectors:
     made_of: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Shard and row of the states behind each vector: the same ones give the same vector again."""
     start: int = FROM_THE_START
-    snapshot: str = ""
+    snapshot: str | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def within(self, catalogue: Catalogue) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -73,6 +73,7 @@ class ItemVectors:
         """Grows with every change."""
         self._changed = np.zeros(len(self._arrays.present), np.int64)
         self._longest: float | None = None
+        self._among: tuple[NDArray[np.bool_], int, NDArray[np.bool_], int] | None = None
 
     def __len__(self) -> int:
         return self._rows
@@ -112,6 +113,15 @@ class ItemVectors:
         """Those of the rows that the version has a vector of, in order."""
         index = np.asarray(rows, np.intp)
         return index[self._arrays.present[index]]
+
+    def among(self, rows: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
+        """Which of these rows [n] have a vector, and how many; the mask, read-only, is kept while it is asked for."""
+        kept = self._among
+        if kept is None or kept[0] is not rows or kept[1] != self.revision:
+            found = rows & self.present
+            found.flags.writeable = False
+            kept = self._among = rows, self.revision, found, int(np.count_nonzero(found))
+        return kept[2], kept[3]
 
     def changed_since(self, rows: Sequence[int] | NDArray[np.integer], revision: int) -> bool:
         """Whether any of the rows was written after `revision`, or that is a revision of other vectors than these."""

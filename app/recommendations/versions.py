@@ -1,10 +1,15 @@
 """Which versions a project serves, and what has changed of their vectors."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
+from app.recommendations.matrix_file import Matrix
+from app.recommendations.matrix_preparing import Prepared
+from app.recommendations.matrix_repository import MatrixRepository
 from app.recommendations.repository import FROM_THE_START, CatalogueRepository
 from app.recommendations.served import PublishedVersion, ServedVersion, load_version
 from app.recommendations.vectors import ItemVectors, VectorUpdate
@@ -29,6 +34,19 @@ class VersionsLook:
     changes: Mapping[str, Sequence[VectorUpdate]]
 
 
+@dataclass(frozen=True)
+class ItemRows:
+    """Where items are in the catalogue that the vectors will stand beside.
+
+    Attributes:
+        row_of: by id.
+        pks: gives their numbers by row [n].
+    """
+
+    row_of: Mapping[str, int]
+    pks: Callable[[], NDArray[np.int64]]
+
+
 class VersionReader:
     """Reads the versions in one snapshot; one that can't be loaded harms no other.
 
@@ -37,7 +55,8 @@ class VersionReader:
         artifacts: published versions.
         held: versions in memory, by name.
         start: transaction to begin with; from the start, the vectors of all are read.
-        row_of: where items are in the catalogue that the vectors will stand beside.
+        rows: of the catalogue.
+        prepared: vectors of versions that are not held, from before the snapshot.
     """
 
     def __init__(
@@ -47,13 +66,15 @@ class VersionReader:
         *,
         held: Mapping[str, ServedVersion],
         start: int,
-        row_of: Mapping[str, int],
+        rows: ItemRows,
+        prepared: Prepared,
     ) -> None:
         self._repository = repository
         self._artifacts = artifacts
         self._held = held
         self._start = start
-        self._row_of = row_of
+        self._rows = rows
+        self._prepared = prepared
         self._served: dict[str, ServedVersion] = {}
         self._changes: dict[str, Sequence[VectorUpdate]] = {}
 
@@ -91,6 +112,24 @@ class VersionReader:
             return None
 
     def _all_vectors(self, version: ServedVersion) -> ItemVectors:
-        vectors = ItemVectors(width=version.width, modalities=version.modalities)
-        vectors.apply(self._repository.changed_vectors(version.id, since=FROM_THE_START), self._row_of)
+        whole = MatrixRepository(self._repository.transaction, self._repository.project)
+        prepared = self._prepared.matrices.get(version.id)
+        if prepared is not None:
+            vectors = self._in_rows(version, prepared)
+            vectors.apply(self._repository.changed_vectors(version.id, since=prepared.start), self._rows.row_of)
+            if np.count_nonzero(vectors.present) == whole.count(version.id):
+                return vectors
+            # Nothing known leads here. But the database may be older than the file: put back by hand, for example.
+            log.error("wrong item vectors in a file", project=self._repository.project, version=version.name)
+            self._prepared.forget(version.id)
+        shape = {"width": version.width, "modalities": len(version.modalities)}
+        matrix = Matrix.empty(self._start, self._rows.pks(), **shape)
+        whole.fill(matrix, version.id)
+        return self._in_rows(version, matrix)
+
+    def _in_rows(self, version: ServedVersion, matrix: Matrix) -> ItemVectors:
+        pks = self._rows.pks()
+        arrays = matrix.in_rows_of(pks)
+        vectors = ItemVectors(width=version.width, modalities=version.modalities, arrays=arrays)
+        vectors.extend(len(pks))
         return vectors

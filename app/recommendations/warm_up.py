@@ -63,6 +63,7 @@ class WarmUp:
             state = await self._directory.get(project)
             for user_id in await anyio.to_thread.run_sync(self._newest_users, project):
                 await self._recommender.recommend(state, RecommendRequest(user_id=user_id))
+            await self._directory.indexed(project)
 
     async def _projects(self) -> Sequence[ProjectId]:
         """Asks until the database answers."""

@@ -4,6 +4,9 @@ Names follow Prometheus (a unit and no abbreviation; counters end in `_total`). 
 item or a request, so that the number of series depends on the code and not on the traffic.
 """
 
+import os
+from pathlib import Path
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -13,11 +16,14 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable of several API processes at one address: the folder of the files that they count into."""
 REGISTRY = CollectorRegistry()
-"""What `/metrics` shows of this process."""
+"""The instruments of this process."""
 
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
@@ -32,7 +38,9 @@ REQUEST_SECONDS = Histogram(
     buckets=_REQUEST_BUCKETS,
     registry=REGISTRY,
 )
-REQUESTS_OPEN = Gauge("crossan_requests_open", "Requests being answered now.", registry=REGISTRY)
+REQUESTS_OPEN = Gauge(
+    "crossan_requests_open", "Requests being answered now.", registry=REGISTRY, multiprocess_mode="livesum"
+)
 STAGE_SECONDS = Histogram(
     "crossan_stage_seconds",
     "Time of one stage of an answer: 'history' (Redis, or PostgreSQL after a miss), 'encode', 'rank', 'rerank', …",
@@ -60,7 +68,14 @@ ANSWERS_DROPPED = Counter(
     ("reason",),
     registry=REGISTRY,
 )
-ANSWERS_WAITING = Gauge("crossan_answers_waiting", "Answers given and not recorded yet.", registry=REGISTRY)
+INDEX_FAILURES = Counter(
+    "crossan_index_failures_total",
+    "Searches of the database for items that failed: every vector was read instead.",
+    registry=REGISTRY,
+)
+ANSWERS_WAITING = Gauge(
+    "crossan_answers_waiting", "Answers given and not recorded yet.", registry=REGISTRY, multiprocess_mode="livesum"
+)
 CATALOGUE_REFRESH_SECONDS = Histogram(
     "crossan_catalogue_refresh_seconds",
     "Time of one look at what has changed of a project.",
@@ -82,3 +97,23 @@ IDEMPOTENT_REQUESTS = Counter(
     ("result",),
     registry=REGISTRY,
 )
+
+
+def instruments() -> CollectorRegistry:
+    """What `/metrics` shows of the instruments: those of this process or, of several at one address, their sums."""
+    if METRICS_FOLDER not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
+
+
+def forget_ended_processes() -> None:
+    """Take what ended processes were doing out of the sums of what is being done; what they have done stays."""
+    folder = os.environ.get(METRICS_FOLDER)
+    for path in Path(folder).glob("gauge_live*.db") if folder else ():
+        process = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            mark_process_dead(process)  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.api.auth import requires
 from app.core.types import Scope
-from app.telemetry.metrics import REGISTRY
+from app.telemetry.metrics import instruments
 
 router = APIRouter(tags=["health"])
 
@@ -25,9 +25,9 @@ async def _reader(request: Request) -> None:
     "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 )
 async def scrape_metrics(request: Request, _: Annotated[None, Depends(_reader)]) -> Response:
-    """Metrics of this process and of the service, in the text format of Prometheus."""
+    """Metrics of the API at this address and of the service, in the text format of Prometheus."""
 
     def render() -> bytes:
-        return generate_latest(REGISTRY) + generate_latest(request.app.state.service_metrics)
+        return generate_latest(instruments()) + generate_latest(request.app.state.service_metrics)
 
     return Response(await anyio.to_thread.run_sync(render), media_type=CONTENT_TYPE_LATEST)

@@ -10,6 +10,7 @@ from app.api.deps import Cursor, EdgeDep, Limit
 from app.core.errors import ModelNotFound
 from app.models.download import zip_chunks
 from app.models.schemas import ModelComparison, ModelDetail, ModelList, ModelRead, PromotionPage
+from app.recommendations.index_reports import with_indexes
 
 router = APIRouter(prefix="/admin", tags=["models"], dependencies=documented)
 
@@ -32,7 +33,7 @@ _ZIP: dict[int | str, dict[str, Any]] = {
 async def list_models(edge: EdgeDep, principal: Admin) -> ModelList:
     """Versions, newest first."""
     models = await edge.call(principal.project, lambda services: services.models.list_models())
-    return ModelList(models=models)
+    return ModelList(models=with_indexes(models, edge.directory.loaded(principal.project)))
 
 
 @router.get("/models/compare")
@@ -60,7 +61,8 @@ async def list_promotions(edge: EdgeDep, principal: Admin, limit: Limit = 20, cu
 @router.get("/models/{version}")
 async def get_model(version: Version, edge: EdgeDep, principal: Admin) -> ModelDetail:
     """Everything of a version."""
-    return await edge.call(principal.project, lambda services: services.model_reader.get(version))
+    model = await edge.call(principal.project, lambda services: services.model_reader.get(version))
+    return with_indexes([model], edge.directory.loaded(principal.project))[0]
 
 
 @router.delete("/models/{version}", status_code=204)

@@ -102,6 +102,11 @@ class FilterEngine:
         masks = sum(mask.nbytes for mask in self._masks.values())
         return masks + sum(column.size_bytes for column in self._columns.values())
 
+    @property
+    def paths(self) -> list[Path]:
+        """Those that there are columns of."""
+        return list(self._columns)
+
     def matches(self, wanted: Filter) -> NDArray[np.bool_]:
         """Which items the filter lets through [n]; not to be changed, the same again until items change."""
         mask = self._masks.get(wanted.text)

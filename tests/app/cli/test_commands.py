@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from app.cli import main as main_module
 from app.cli import options, progress
-from app.cli.launch import bind, children
+from app.cli.launch import api_children, child_environment, other_children
+from app.cli.listening import bind, bind_shared
 from app.cli.main import app, main
 from app.cli.train import parse_settings
 from app.core.config import Settings
@@ -154,22 +155,51 @@ def test_an_address_for_every_interface_is_shown_as_a_local_one() -> None:
     address.listener.close()
 
 
-def test_the_children_share_a_socket_and_split_the_queues(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 3])
+def test_no_other_service_is_at_the_address(processes: int) -> None:
+    address = bind("127.0.0.1", 0, processes=processes)
+    port = address.listener.getsockname()[1]
+    with bind_shared("127.0.0.1", port) if processes > 1 else address.listener as listener:
+        listener.listen()
+        with pytest.raises(ClientError, match="can't be used"):
+            bind("127.0.0.1", port, processes=processes)
+    address.listener.close()
+
+
+def test_one_api_process_inherits_the_socket_that_listens(tmp_path: Path) -> None:
     address = bind("127.0.0.1", 0)
+    with api_children(Settings(data_dir=tmp_path), {"A": "b"}, address) as (api,):
+        assert (api.name, api.pass_fds, api.environment) == ("api", (address.listener.fileno(),), {"A": "b"})
+    with socket.create_connection(address.listener.getsockname()):
+        pass
+    address.listener.close()
+
+
+def test_several_api_processes_have_a_socket_each_and_count_into_one_folder(tmp_path: Path) -> None:
+    address = bind("127.0.0.1", 0, processes=2)
+    port = address.listener.getsockname()[1]
+    with api_children(Settings(data_dir=tmp_path, api_processes=2), {"A": "b"}, address) as specs:
+        assert [spec.name for spec in specs] == ["api-1", "api-2"]
+        assert {spec.arguments[-1] for spec in specs} == {f"127.0.0.1:{port}"}
+        (folder,) = {spec.environment["PROMETHEUS_MULTIPROC_DIR"] for spec in specs}
+        assert Path(folder).is_dir()
+    assert not Path(folder).exists()
+    # Whoever is late to listen gets nothing meanwhile: the socket that holds the port takes no connections.
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+        pass
+    address.listener.close()
+
+
+def test_the_workers_split_the_queues(tmp_path: Path) -> None:
     endpoints = Endpoints("postgresql://d", "redis://r")
-    specs = {
-        spec.name: spec for spec in children(Settings(data_dir=tmp_path), endpoints, address=address, api_processes=2)
-    }
-    assert list(specs) == ["api-1", "api-2", "worker-encode", "worker-train", "worker-transfer", "worker-sweep", "beat"]
-    assert specs["api-1"].pass_fds == (address.listener.fileno(),)
-    assert isinstance(address.listener, socket.socket)
+    specs = {spec.name: spec for spec in other_children(child_environment(Settings(data_dir=tmp_path), endpoints))}
+    assert list(specs) == ["worker-encode", "worker-train", "worker-transfer", "worker-sweep", "beat"]
     arguments = specs["worker-encode"].arguments
     assert arguments[arguments.index("-Q") + 1] == "encode,index,query"
     assert specs["beat"].environment["CROSSAN_DATABASE_URL"] == "postgresql://d"
-    address.listener.close()
 
 
 def test_help_names_every_command() -> None:
     shown = runner.invoke(main_module.app, ["--help"]).output
-    for name in ("up", "import", "train", "tune", "compare", "recommend", "keys", "status", "migrate"):
+    for name in ("up", "serve", "import", "train", "tune", "compare", "recommend", "keys", "status", "migrate"):
         assert name in shown

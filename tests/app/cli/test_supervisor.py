@@ -120,3 +120,24 @@ def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert psutil.wait_procs(children, timeout=5)[1] == []
+
+
+def test_without_a_folder_of_logs_output_is_shown_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+    supervisor = Supervisor(
+        [spec("teller", 'import time; print(\'{"event": "tock"}\', flush=True); time.sleep(60)')],
+        logs=None,
+        note=lambda line: None,
+        revive=list,
+    )
+    supervisor.start()
+    shown = ""
+    until = time.monotonic() + 20
+
+    def has_come() -> bool:
+        nonlocal shown
+        shown += capfd.readouterr().out
+        return "tock" in shown or time.monotonic() > until
+
+    supervisor.run(has_come)
+    supervisor.stop()
+    assert shown == '{"event": "tock"}\n'

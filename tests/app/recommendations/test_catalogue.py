@@ -71,6 +71,29 @@ def test_published_counts_from_its_second_on() -> None:
     assert made.showable(now=NOW).tolist() == [True]
 
 
+def test_what_may_be_shown_is_the_same_until_something_is_published_or_changes() -> None:
+    made = catalogue(update("a", published_at=at(100)), update("b", published_at=at(200)), update("c"))
+    first = made.showable(now=100)
+    assert made.showable(now=199.9) is first
+    assert not first.flags.writeable
+    assert made.showable(now=200).tolist() == [True, True, True]
+    assert made.showable(now=150).tolist() == [True, False, True]
+    assert made.showable(now=99).tolist() == [False, False, True]
+    assert first.tolist() == [True, False, True]
+    made.apply([update("c", available=False), update("d")])
+    assert made.showable(now=150).tolist() == [True, False, False, True]
+
+
+@given(st.lists(st.integers(0, 9) | st.none()), st.lists(st.floats(0, 10)))
+@settings(max_examples=60, deadline=None)
+def test_what_may_be_shown_does_not_depend_on_who_asked_before(dates: list[int | None], moments: list[float]) -> None:
+    made = catalogue(
+        *(update(f"i{n}", published_at=None if date is None else at(date)) for n, date in enumerate(dates))
+    )
+    for now in moments:
+        assert made.showable(now=now).tolist() == [date is None or date <= now for date in dates]
+
+
 def test_rows_are_foreseen_as_they_come() -> None:
     made = catalogue(update("a"), update("b"))
     updates = [update("c"), update("a"), update("d"), update("c")]
@@ -120,5 +143,6 @@ def test_the_size_counts_arrays_columns_and_masks() -> None:
     made.apply([update(f"i{n}", attributes={"year": n}) for n in range(100)])
     made.matches(parse("year > 5"))
     made.by_recency()
-    # A kind and a number for each row, a mask, and the order.
-    assert made.size_bytes == empty + 100 * (1 + 8) + 100 * 1 + 100 * 8
+    made.showable(now=NOW)
+    # A kind and a number for each row, a mask, the order, and what may be shown.
+    assert made.size_bytes == empty + 100 * (1 + 8) + 100 * 1 + 100 * 8 + 100 * 1

@@ -49,9 +49,64 @@ def test_rows_without_a_vector_follow_the_catalogue() -> None:
     assert len(made) == MIN_ROWS + 5
 
 
-def test_the_size_is_that_of_the_arrays() -> None:
+def test_the_size_is_that_of_the_rows_in_use() -> None:
     made = vectors()
-    assert made.size_bytes == MIN_ROWS * (WIDTH * 4 + 2 * 4 + 1)
+    assert made.size_bytes == 0
+    made.extend(5)
+    # Vector, shares, whether it is there, and the revision of the row.
+    assert made.size_bytes == 5 * (WIDTH * 4 + 2 * 4 + 1 + 8)
+
+
+def test_of_several_updates_the_last_one_counts_and_the_written_rows_are_told() -> None:
+    made = vectors()
+    rows = made.apply([update("b", 1), update("a", 2), update("b", None), update("nobody", 3)], {"a": 0, "b": 7})
+    assert sorted(rows.tolist()) == [0, 7]
+    assert np.flatnonzero(made.present).tolist() == [0]
+    np.testing.assert_array_equal(made.values[7], np.zeros(WIDTH))
+    assert made.apply([], {"a": 0}).tolist() == []
+
+
+def test_shares_of_many_rows() -> None:
+    made = vectors()
+    made.apply([update("a", 1), update("c", 1)], {"a": 0, "c": 2})
+    assert made.shares_of([2, 1, 0]) == [[0.25, 0.75], [0, 0], [0.25, 0.75]]
+    assert made.shares_of([]) == []
+
+
+def test_rows_know_whether_they_have_changed_since() -> None:
+    made = vectors()
+    row_of = {"a": 0, "b": 1}
+    made.apply([update("a", 1), update("b", 1)], row_of)
+    seen = made.revision
+    assert not made.changed_since([0, 1], seen)
+    made.apply([update("stranger", 1)], row_of)
+    made.apply([], row_of)
+    assert made.revision == seen
+    made.apply([update("b", None)], row_of)
+    assert made.revision > seen
+    assert not made.changed_since([0], seen)
+    assert made.changed_since([0, 1], seen)
+    assert not made.changed_since(np.array([0, 1]), made.revision)
+    assert not made.changed_since([], seen)
+
+
+def test_growth_keeps_the_revisions() -> None:
+    made = vectors()
+    made.apply([update("a", 1)], {"a": 0})
+    seen = made.revision
+    made.apply([update("b", 1)], {"b": 5 * MIN_ROWS})
+    assert made.changed_since([5 * MIN_ROWS], seen)
+    assert not made.changed_since([0], seen)
+
+
+def test_a_revision_of_other_vectors_is_older_than_all() -> None:
+    old = vectors()
+    old.apply([update("a", 1)], {"a": 0})
+    fresh = vectors()
+    fresh.extend(1)
+    assert fresh.changed_since([0], old.revision)
+    assert fresh.changed_since([], old.revision)
+    assert not fresh.changed_since([0], fresh.revision)
 
 
 def test_an_empty_version() -> None:

@@ -31,6 +31,7 @@ class Version:
     batches: list[int] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     before: Any = lambda: None
+    waits: bool = False
 
     @property
     def index(self) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from app.recommendations import catalogue
 from app.recommendations import state as state_module
 from app.recommendations.as_of import catalogue_as_of
+from app.recommendations.filters import parse
 from app.recommendations.state import ProjectState, TrendingPolicy
 from tests.fixtures.experiments import end_experiment, run_experiment
 from tests.fixtures.service import Service
@@ -162,6 +163,73 @@ def test_a_large_change_is_read_into_a_new_catalogue_and_a_small_one_into_the_pr
     assert {state.catalogue.titles[state.catalogue.row_of[f"i{number}"]] for number in range(6)} == {"changed"}
     assert with_vectors(state, "v1") <= everything
     assert len(state.live.vectors) == len(state.catalogue) if state.live else False
+
+
+def test_a_change_of_many_comes_in_steps_and_no_snapshot_has_seen_a_part_of_it(
+    trained: Service, state: ProjectState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_module, "AT_ONCE", 4)
+    before = state.snapshot
+    for number in range(6):
+        put_item(trained, f"i{number}", f"changed {number}")
+    put_item(trained, "new", "harbour")
+    trained.run_jobs()
+    found = state.look()
+    steps = 0
+    for _ in state.accepting(found):
+        steps += 1
+        assert state.snapshot == ""
+        assert state.live is not None
+        assert len(state.live.vectors) == len(state.catalogue)
+    # Seven items and seven vectors, four at once.
+    assert steps == 3
+    assert state.snapshot not in ("", before)
+    assert with_vectors(state, "v1") == EVERY | {"new"}
+    fresh = new_state(trained)
+    look(fresh)
+    assert {state.catalogue.titles[state.catalogue.row_of[name]] for name in EVERY} == {
+        fresh.catalogue.titles[fresh.catalogue.row_of[name]] for name in EVERY
+    }
+    put_item(trained, "i3", "once more")
+    assert not list(state.accepting(state.look()))
+
+
+def test_a_change_that_was_written_in_part_is_found_again(
+    trained: Service, state: ProjectState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_module, "AT_ONCE", 2)
+    for number in range(6):
+        put_item(trained, f"i{number}", "changed")
+    next(state.accepting(state.look()))
+    look(state)
+    assert {state.catalogue.titles[state.catalogue.row_of[f"i{number}"]] for number in range(6)} == {"changed"}
+    assert state.snapshot
+
+
+def test_a_new_catalogue_has_the_columns_that_filters_need(
+    trained: Service, state: ProjectState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained.client.put("/admin/scenarios/rail", json={"options": {"filter": "price < 30 and brand = 'acme'"}})
+    state.catalogue.matches(parse("year > 2000"))
+    monkeypatch.setattr(state_module, "LARGE_CHANGE", 1)
+    for number in range(8):
+        put_item(trained, f"i{number}", "changed")
+    present = state.catalogue
+    look(state)
+    assert state.catalogue is not present
+    needed = {str(path) for path in state.catalogue._filters.paths}
+    assert needed == {"categories", "attributes.price", "attributes.brand", "attributes.year"}
+
+
+def test_the_last_item_leaves_an_empty_catalogue(trained: Service, state: ProjectState) -> None:
+    with trained.context.database.transaction() as transaction:
+        transaction.session.connection().exec_driver_sql("UPDATE items SET deleted_at = now()")
+    fresh = new_state(trained)
+    look(fresh)
+    assert len(fresh.catalogue) == 0
+    state.catalogue.deleted = 10_000
+    look(state)
+    assert len(state.catalogue) == 0
 
 
 def test_the_snapshot_gives_the_state_back(trained: Service, state: ProjectState) -> None:
