@@ -89,12 +89,17 @@ class TowerConfig:
 
 @dataclass(frozen=True)
 class UserEncoderConfig:
-    """The sequential user encoder; its width is the item vectors' width."""
+    """The sequential user encoder; its width is the item vectors' width.
+
+    `serving_precision` is how it is served: with `int8` matrices if its vectors stay the same (`model.quantise`), which
+    `auto` wants from width 128 on.
+    """
 
     max_length: int = integer(50, 1, 1000)
     blocks: int = integer(2, 1, 16)
     heads: int = integer(2, 1, 16)
     dropout: float = number(0.2, 0.0, 0.9)
+    serving_precision: str = choice("auto", "fp32", "int8")
 
 
 SOFTMAX = ("auto", "full", "in_batch", "sampled")

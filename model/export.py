@@ -28,10 +28,12 @@ from model.methods.assembly import build_network
 from model.methods.registry import REGISTRY
 from model.modules.recommender import Recommender
 from model.modules.score import PrefixEncoder
+from model.quantise import asked_users, is_wanted, quantise_user_encoder
 from model.runtime import open_session
 from model.train import Trained
 
-OPSET = 20
+OPSET = 23
+"""The first with attention as one operator."""
 TOLERANCE = 1e-4
 ENCODERS = "encoders"
 ENCODERS_TOLERANCE = 2e-2
@@ -104,6 +106,7 @@ def export_artifact(
     if modalities:
         parity[artifact.ITEM_TOWER] = _export_item_tower(trained, folder / artifact.ITEM_TOWER, modalities)
     _require_parity(parity)
+    parity |= _export_int8(trained, dataset, folder)
     files = sorted({artifact.WEIGHTS, artifact.ITEM_VECTORS, artifact.ITEM_IDS, *parity, *tuned})
     manifest = Manifest(
         method=trained.config.method,
@@ -172,6 +175,16 @@ def _export_user_encoder(trained: Trained, path: Path) -> float:
     _write(network, example(3, max(longest - 1, 1)), path, (["sequences", "lengths"], ["users"], shapes))
     sizes = [(1, 1), (1, longest), (2, min(2, longest)), (5, max(longest // 2, 1)), (7, longest)]
     return _largest_difference(network, path, [example(*size) for size in sizes])
+
+
+def _export_int8(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
+    """Writes the user encoder in 8 bits where that is wanted and changes nothing; returns its parity then."""
+    if not is_wanted(trained.config):
+        return {}
+    sequences, lengths = asked_users(trained, dataset.interactions)
+    target = folder / artifact.USER_ENCODER_INT8
+    cosine = quantise_user_encoder(folder / artifact.USER_ENCODER, target, sequences=sequences, lengths=lengths)
+    return {artifact.USER_ENCODER_INT8: max(1 - cosine, 0.0)} if target.exists() else {}
 
 
 def _export_item_tower(trained: Trained, path: Path, modalities: Sequence[ModalityManifest]) -> float:

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_LOGITS = {"cpu": 1 << 19}
-"""Logits computed at once: on a CPU as many as its cache holds, elsewhere as many as keep the device busy."""
+CHUNK_LOGITS = {"cpu": 1 << 18}
+"""Logits computed at once: on a CPU as many as its cache holds twice, elsewhere as many as keep the device busy."""
 MANY_LOGITS = 1 << 26
 LEAST_ROWS = 128
 """Fewer targets at once would read and write all vectors too often."""
@@ -23,17 +23,20 @@ class _FusedCrossEntropy(torch.autograd.Function):
         total = users.new_zeros((), dtype=torch.float32)
         users_gradient, vectors_gradient = torch.empty_like(users), torch.zeros_like(vectors)
         rows = max(CHUNK_LOGITS.get(users.device.type, MANY_LOGITS) // len(vectors), LEAST_ROWS)
-        buffer = users.new_empty(min(rows, len(users)), len(vectors))
+        buffers = users.new_empty(2, min(rows, len(users)), len(vectors))
         for start in range(0, len(users), rows):
             part = slice(start, start + rows)
             chosen, own = targets[part, None], window[part]
-            logits = torch.addmm(bias, users[part], vectors.T, out=buffer[: len(chosen)])
+            logits, errors = buffers[:, : len(chosen)]
+            torch.addmm(bias, users[part], vectors.T, out=logits)
             kept = logits.gather(1, chosen)
             logits.scatter_(1, torch.where(own < 0, chosen, own), -torch.inf).scatter_(1, chosen, kept)
-            normaliser = logits.logsumexp(dim=1, keepdim=True)
-            total += (normaliser - kept).sum()
+            torch.softmax(logits, dim=1, out=errors)
+            # log Σ exp of all, from the likeliest one, whose probability never underflows: no second pass of exp.
+            normaliser = logits.amax(dim=1) - errors.amax(dim=1).log()
+            total += normaliser.sum() - kept.sum()
             # The gradient of a logit is the candidate's probability, less one for the target.
-            errors = logits.sub_(normaliser).exp_().scatter_add_(1, chosen, -torch.ones_like(kept))
+            errors.scatter_add_(1, chosen, -torch.ones_like(kept))
             torch.mm(errors, vectors, out=users_gradient[part])
             vectors_gradient.addmm_(errors.T, users[part])
         ctx.save_for_backward(users_gradient, vectors_gradient)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from model import artifact
 
 CPU = ("CPUExecutionProvider",)
+USERS_AT_ONCE = 8
+"""More of them, sorted by length, cost no less each: the cache is full, and there is more padding."""
 
 
 def open_session(path: Path, providers: Sequence[str] | None = None, *, threads: int = 1) -> Any:
@@ -88,16 +90,16 @@ class UserEncoder:
     """Item vectors of a sequence → user vector."""
 
     def __init__(self, folder: Path, providers: Sequence[str] | None = None, *, threads: int = 1) -> None:
-        """Loads the user encoder of an artifact.
+        """Loads the user encoder of an artifact, in 8 bits where the artifact has it so.
 
         Raises:
             ArtifactError: when the file is missing or damaged.
         """
         manifest = artifact.load_manifest(folder)
         self.max_length = manifest.max_length
-        self._session = open_session(
-            artifact.checked_path(folder, manifest, artifact.USER_ENCODER), providers, threads=threads
-        )
+        self.is_int8 = artifact.USER_ENCODER_INT8 in manifest.checksums
+        name = artifact.USER_ENCODER_INT8 if self.is_int8 else artifact.USER_ENCODER
+        self._session = open_session(artifact.checked_path(folder, manifest, name), providers, threads=threads)
 
     def encode(self, sequences: NDArray[np.float32], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         """Encodes b users.
@@ -118,3 +120,33 @@ class UserEncoder:
         (users,) = self._session.run(["users"], {"sequences": sequences, "lengths": lengths})
         encoded: NDArray[np.float32] = users
         return encoded
+
+    def encode_many(self, sequences: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Encodes b users whose sequences differ in length, each with little padding.
+
+        Args:
+            sequences: of each user float32 [s_i, d_e], s_i >= 1, the most recent item last; the newest `max_length`
+                are read.
+
+        Returns:
+            float32 [b, d_e], in the order of `sequences`.
+        """
+        newest = [one[-self.max_length :] for one in sequences]
+        lengths = np.array([len(one) for one in newest], dtype=np.int64)
+        order = np.argsort(lengths, kind="stable")
+        users: NDArray[np.float32] = np.empty((len(newest), newest[0].shape[1]), dtype=np.float32)
+        for start in range(0, len(order), USERS_AT_ONCE):
+            rows = order[start : start + USERS_AT_ONCE]
+            users[rows] = self.encode(_padded([newest[row] for row in rows]), lengths[rows])
+        return users
+
+
+def _padded(sequences: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Returns sequences [s_i, d], the longest one last, right-aligned in [b, s, d]."""
+    count = len(sequences[-1])
+    if len(sequences[0]) == count:
+        return np.stack(sequences)
+    padded = np.zeros((len(sequences), count, sequences[-1].shape[1]), dtype=np.float32)
+    for row, one in zip(padded, sequences, strict=True):
+        row[count - len(one) :] = one
+    return padded

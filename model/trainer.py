@@ -74,7 +74,7 @@ class Trainer:
         self._average = copy_sharing_frozen(self._network).eval()
         if wanted.activation_checkpointing:
             recompute_blocks(self._network.user_encoder)
-        self._optimizer = torch.optim.AdamW(parameter_groups(self._network, wanted))
+        self._optimizer = torch.optim.AdamW(parameter_groups(self._network, wanted), fused=True)
         self._precision = Precision(wanted.precision, device=device, gradient_clip=wanted.gradient_clip)
         self._loss = BatchLoss(split.train, rankable, affordable_loss(config), device=device, group=group)
         self._steps = 0
@@ -91,18 +91,23 @@ class Trainer:
     def run_epoch(self, epoch: int, should_stop: Callable[[], bool]) -> float:
         """Trains one epoch and returns the mean loss of its steps."""
         wanted = self.config.optimisation
-        steps = self._steps_of_epoch()
+        steps = self.steps_of_epoch()
         losses = []
         for number, batches in enumerate(steps):
             if self.group.from_main(should_stop()):
                 raise TrainingStopped(f"stopped in epoch {epoch + 1}")
             rate = learning_rate(wanted, epoch + (number + 1) / len(steps))
-            losses.append(self._step(batches, rate))
+            losses.append(self.step(batches, rate))
             if not math.isfinite(losses[-1]):
                 raise TrainingDiverged(f"the loss is {losses[-1]} in epoch {epoch + 1}; try a lower learning_rate")
         return float(np.mean(losses))
 
-    def _steps_of_epoch(self) -> list[list[Batch]]:
+    @property
+    def network(self) -> Recommender:
+        """The network that is trained."""
+        return self._network
+
+    def steps_of_epoch(self) -> list[list[Batch]]:
         """Returns the batches of each step."""
         wanted = self.config.optimisation
         max_length = self.config.user_encoder.max_length
@@ -111,7 +116,7 @@ class Trainer:
         )
         return [batches[start : start + wanted.accumulation] for start in range(0, len(batches), wanted.accumulation)]
 
-    def _step(self, batches: Sequence[Batch], rate: float) -> float:
+    def step(self, batches: Sequence[Batch], rate: float) -> float:
         """Follows the gradient of the mean loss over the targets of some batches; returns that mean."""
         self._network.train()
         for group in self._optimizer.param_groups:
@@ -147,8 +152,8 @@ class Trainer:
     def _update_average(self) -> None:
         """Moves the average towards the weights; it follows quickly at first, slowly later."""
         decay = min(self.config.optimisation.average_decay, self._steps / (self._steps + 9))
-        for mean, current in trained_pairs(self._average, self._network):
-            mean.lerp_(current, 1 - decay)
+        means, weights = zip(*trained_pairs(self._average, self._network), strict=True)
+        torch._foreach_lerp_(means, weights, 1 - decay)
 
     def weights(self) -> dict[str, Tensor]:
         """Returns a copy of the averaged weights, without those that are never trained."""

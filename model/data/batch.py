@@ -102,13 +102,15 @@ def training_batches(
 ) -> Iterator[Batch]:
     """Yields one epoch of shuffled windows in batches of at most `batch_size`.
 
-    Little data is cut into smaller batches, so that an epoch has sixteen steps or batches of eight.
+    Little data is cut into smaller batches, so that an epoch has sixteen steps or batches of eight. Within a batch,
+    rows of like length stand together: what encodes them in parts has little padding.
     """
     ends, lengths = WINDOWS[windows](interactions, max_length, rng)
     order = rng.permutation(len(ends))
     size = min(batch_size, max(len(order) // LEAST_STEPS, LEAST_ROWS))
     for start in range(0, len(order), size):
         rows = order[start : start + size]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
         yield Batch(
             inputs=right_aligned(interactions, ends[rows] - 1, lengths[rows]),
             targets=right_aligned(interactions, ends[rows], lengths[rows]),

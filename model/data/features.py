@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -44,6 +44,14 @@ class StateInputs:
         if len(items) == len(self._everything) and torch.equal(items, self._everything):
             return self._whole
         return tuple(part[items] for part in self._whole)
+
+    def rewrite(self, changes: Sequence[Callable[[Tensor], Tensor]]) -> bool:
+        """Changes the states [n, l, D_k] of each modality once for all; False, and nothing done, if not in memory."""
+        if self._whole is None:
+            return False
+        present, *states = self._whole
+        self._whole = (present, *(change(part) for change, part in zip(changes, states, strict=True)))
+        return True
 
     def _read(self, items: NDArray[np.int64]) -> tuple[Tensor, ...]:
         parts: list[NDArray[np.bool_] | NDArray[np.float32]] = [self._present[items]]

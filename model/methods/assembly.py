@@ -16,6 +16,7 @@ from model.encoders.spec import EncoderSpec, SpecError
 from model.encoders.trainable import EncoderTower, LoadedEncoder, TrainableEncoder, TunedEncoder, take_apart
 from model.methods.base import ItemInputs, Method
 from model.methods.registry import REGISTRY
+from model.methods.states import expect_raw, standardise_ahead
 from model.modules.recommender import Recommender
 from model.modules.score import SCORES
 
@@ -68,6 +69,8 @@ def assemble(config: TrainingConfig, dataset: Dataset, *, device: str, sample: S
     if sample is not None:
         method.prepare(network.tower, inputs.gather(sample.items), sample.train)
     if not needs_media(config):
+        if sample is not None:
+            standardise_ahead(network.tower, inputs)
         return Assembly(network, inputs)
     with torch.random.fork_rng(devices=[]):  # what encoders draw while they are loaded changes nothing else
         loaded = [load_for_training(table.spec, method, config) for table in media_of(dataset)]
@@ -105,6 +108,7 @@ def load_for_training(spec: EncoderSpec, method: Method, config: TrainingConfig)
 def separate(network: Recommender) -> tuple[Recommender, Mapping[str, TunedEncoder]]:
     """Takes a trained network apart: what reads stored states and is served, and the encoders that changed."""
     tower = network.tower
+    expect_raw(tower)
     if not isinstance(tower, EncoderTower):
         return network, {}
     tuned = (encoder.tuned() for encoder in tower.trainable() if encoder.trains)

@@ -19,3 +19,8 @@ class NumberedInputs:
     def gather(self, items: Tensor) -> tuple[Any, ...]:
         """Returns the numbers int64 [n] and the other inputs of items int64 [n]."""
         return (items.to(self._device), *self._inputs.gather(items))
+
+    @property
+    def content(self) -> ItemInputs:
+        """The other reader."""
+        return self._inputs

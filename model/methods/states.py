@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from model.config import CatalogueShape, ModalityConfig, TowerConfig, TrainingConfig
 from model.data.dataset import Dataset, Interactions
 from model.data.features import StateInputs
+from model.methods.base import ItemInputs
+from model.methods.numbered import NumberedInputs
+from model.modules.interest_groups import Router
 from model.modules.projection import DimensionTransformation, Standardisation
 from model.modules.state_tower import StateTower
 
@@ -43,3 +48,35 @@ def dimension_transformations(
         DimensionTransformation(modality.width, tower.side_width, layers, tower.state_dropout)
         for modality in catalogue.modalities
     ]
+
+
+def standardise_ahead(tower: nn.Module, inputs: ItemInputs) -> None:
+    """Standardises states that are held in memory once, instead of in each step; the tower expects them so then.
+
+    Nothing of it is trained, so nothing changes but the time. A tower that reads the states elsewhere, too, is left
+    alone. `expect_raw` takes it back.
+    """
+    content = inputs.content if isinstance(inputs, NumberedInputs) else inputs
+    found = _standardisations(tower)
+    if not found or not isinstance(content, StateInputs) or any(isinstance(one, Router) for one in tower.modules()):
+        return
+    with torch.no_grad():
+        done = content.rewrite([partial(_standardised, one) for one in found])
+    for one in found:
+        one.is_done = done
+
+
+def _standardised(projection: Standardisation, states: Tensor) -> Tensor:
+    """Takes and returns states [n, l, D_k]."""
+    return projection.standardised(states).transpose(0, 1)
+
+
+def expect_raw(tower: nn.Module) -> None:
+    """Makes a tower expect states as they are stored again."""
+    for one in _standardisations(tower):
+        one.is_done = False
+
+
+def _standardisations(tower: nn.Module) -> list[Standardisation]:
+    """Returns the projections of a tower, one for each modality, in their order."""
+    return [module for module in tower.modules() if isinstance(module, Standardisation)]

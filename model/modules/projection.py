@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.modules.dropout import Dropout
+
 VARIANCE_FLOOR = 1e-6
 
 
@@ -18,7 +20,9 @@ class Standardisation(nn.Module):
 
     def __init__(self, width: int, layers: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
+        self.is_done = False
+        """Whether the states that come have been standardised before."""
         self.centre: Tensor
         self.spread: Tensor
         self.register_buffer("centre", torch.zeros(layers, width))
@@ -32,6 +36,8 @@ class Standardisation(nn.Module):
 
     def standardised(self, states: Tensor) -> Tensor:
         """Brings states [n, l, D_k] to one scale, [l, n, D_k]."""
+        if self.is_done:
+            return states.transpose(0, 1)
         normed = functional.layer_norm((states - self.centre) / self.spread, states.shape[-1:])
         return normed.transpose(0, 1)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from model.modules.score import INNER, PrefixEncoder, Score
+
+ROWS_AT_ONCE = {"cpu": 32}
+"""Sequences encoded together, on a device where that is no faster than in parts, each as wide as its longest one."""
 
 
 class Recommender(nn.Module):
@@ -44,5 +48,13 @@ class Recommender(nn.Module):
             Item vectors [n, d] and user states [b, s, d].
         """
         vectors, _ = self.describing(self.tower)(*item_inputs)
-        embedded = functional.embedding(sequences.clamp(min=0), vectors)
-        return vectors, self._score.user_encoder(self.user_encoder)(embedded, lengths)
+        rows = ROWS_AT_ONCE.get(sequences.device.type, max(len(sequences), 1))
+        parts = zip(torch.split(sequences, rows), torch.split(lengths, rows), strict=True)
+        return vectors, torch.cat([self._encoded(vectors, *part) for part in parts])
+
+    def _encoded(self, vectors: Tensor, sequences: Tensor, lengths: Tensor) -> Tensor:
+        """Encodes some sequences without the padding that all of them have; returns zeros there, [b, s, d]."""
+        width = int(lengths.max()) if sequences.device.type in ROWS_AT_ONCE else sequences.shape[1]
+        embedded = functional.embedding(sequences[:, -width:].clamp(min=0), vectors)
+        states = self._score.user_encoder(self.user_encoder)(embedded, lengths)
+        return functional.pad(states, (0, 0, sequences.shape[1] - width, 0))

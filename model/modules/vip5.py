@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.modules.dropout import Dropout
+
 BUCKETS = 32
 FARTHEST = 128
 FEED_FORWARD = 4
@@ -129,7 +131,7 @@ class Sublayer(nn.Module):
         self.norm = nn.RMSNorm(width, eps=EPSILON)
         self.part = part.requires_grad_(False)
         self.adapter = adapter
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, states: Tensor, *context: Tensor) -> Tensor:
         """Takes states [b, q, d] and what the part reads besides; returns [b, q, d]."""
@@ -204,7 +206,7 @@ class PromptedUserEncoder(nn.Module):
         self.decoder_bias = RelativeBias(layout.heads)
         self.blocks = nn.ModuleList(blocks)
         self.decoder = nn.ModuleList(decoder)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.encoder_norm = nn.RMSNorm(layout.width, eps=EPSILON)
         self.decoder_norm = nn.RMSNorm(layout.width, eps=EPSILON)
 

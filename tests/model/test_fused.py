@@ -45,3 +45,10 @@ def test_half_precision_inputs_are_computed_in_float32() -> None:
         found = summed_softmax(half)
     assert found.dtype == torch.float32
     assert found.item() == pytest.approx(softmax_loss(rounded).sum().item(), rel=1e-5)
+
+
+def test_a_target_of_no_probability_has_a_loss_all_the_same() -> None:
+    """Logits 0 and 300: exp(-300) is no float32, but the loss is 300 + log(1 + e^-300) = 300."""
+    users, vectors = torch.ones(1, 1), torch.tensor([[0.0], [300.0]])
+    positions = Positions(users, vectors, torch.tensor([0]), torch.tensor([[-1]]))
+    assert summed_softmax(positions).item() == pytest.approx(300.0)

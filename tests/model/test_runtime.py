@@ -73,6 +73,18 @@ def test_padding_does_not_matter(crossan: Version) -> None:
     np.testing.assert_allclose(padded, encoder.encode(sequences, lengths), atol=1e-5)
 
 
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_many_users_are_each_encoded_as_if_alone(crossan: Version, count: int) -> None:
+    """Lengths from 1 to more than the longest that is read, in an order of their own, some of them equal."""
+    encoder = UserEncoder(crossan.folder)
+    rng = np.random.default_rng(0)
+    sequences = [rng.standard_normal((steps, 16), dtype=np.float32) for steps in rng.integers(1, 14, count)]
+    found = encoder.encode_many(sequences)
+    for sequence, user in zip(sequences, found, strict=True):
+        newest = sequence[-10:]
+        np.testing.assert_allclose(user, encoder.encode(newest[None], np.array([len(newest)]))[0], atol=1e-5)
+
+
 @pytest.mark.parametrize("steps", [0, 11])
 def test_sequences_of_impossible_length_are_refused(crossan: Version, steps: int) -> None:
     with pytest.raises(ValueError, match="1 to 10 items"):

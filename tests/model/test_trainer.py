@@ -10,6 +10,7 @@ from torch import Tensor
 from model.config import ConfigError, UserEncoderConfig
 from model.data.dataset import Dataset
 from model.data.splits import leave_one_out
+from model.methods import assembly
 from model.modules.user_encoder import UserEncoder
 from model.precision import Precision
 from model.recompute import recompute_blocks
@@ -167,3 +168,26 @@ def test_every_precision_learns_on_a_gpu(log: Dataset, precision: str) -> None:
         device="cuda",
     )
     assert losses[-1] < 0.97 * losses[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("crossan", {}), ("crossan+id", {}), ("iisan-versa", {}), ("frozen", {}), ("crossan", {"interest_groups": 2})],
+)
+def test_states_standardised_ahead_give_the_same_training(
+    method: str, options: dict[str, Any], log: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights after an epoch, and the vectors that the trained network gives to states as they are stored."""
+    config = small_config(method, epochs=1, **options)
+    trained = []
+    for change in (lambda *_: None, assembly.standardise_ahead):
+        monkeypatch.setattr(assembly, "standardise_ahead", change)
+        trained.append(fit(log, config, on_progress=lambda progress: None, should_stop=lambda: False))
+    before, after = trained
+    same(before.recommender.state_dict(), after.recommender.state_dict())
+    np.testing.assert_allclose(before.vectors, after.vectors, atol=1e-5)
+    raw = assembly.assemble(config, log, device="cpu").inputs.gather(torch.arange(log.item_count))
+    with torch.no_grad():
+        vectors, _ = after.recommender.describing(after.recommender.tower)(*raw)
+    there = after.rankable
+    np.testing.assert_allclose(vectors.numpy()[there], after.vectors[there], atol=1e-5)

@@ -84,3 +84,14 @@ def test_shares_of_a_batch_have_each_row_once() -> None:
 def test_items_of_a_batch_are_those_of_inputs_and_targets() -> None:
     batch = Batch(np.array([[-1, 3, 1]]), np.array([[-1, 1, 7]]), np.array([2]))
     assert batch.items().tolist() == [1, 3, 7]
+
+
+def test_rows_of_like_length_stand_together() -> None:
+    rng = np.random.default_rng(0)
+    histories = [list(range(rng.integers(2, 20))) for _ in range(50)]
+    batches = list(training_batches(interactions_of(histories), 8, 30, np.random.default_rng(0), windows="last"))
+    assert len(batches) > 3
+    for batch in batches:
+        assert (np.diff(batch.lengths) >= 0).all()
+    # Which rows are in a batch is chance: a batch of the shortest alone would learn from them alone.
+    assert all(batch.lengths[0] < batch.lengths[-1] for batch in batches if len(batch.lengths) == 8)

@@ -38,3 +38,18 @@ def test_as_many_items_as_the_catalogue_but_in_another_order(dataset: Dataset, b
 def test_numbers_are_themselves() -> None:
     (numbers,) = NumberInputs().gather(torch.tensor([4, 2]))
     assert numbers.tolist() == [4, 2]
+
+
+def test_states_in_memory_are_changed_once_for_all(dataset: Dataset) -> None:
+    inputs = StateInputs(dataset, [[0], [1]])
+    assert inputs.rewrite([lambda text: text + 1, lambda audio: 2 * audio])
+    present, text, audio = inputs.gather(torch.tensor([2]))
+    assert present.tolist() == [[True, True]]
+    assert text.tolist() == [[[1, 2, 3, 4]]]
+    assert audio.tolist() == [[[2, 2, 2, 2, 2]]]
+
+
+def test_states_on_disk_stay_as_they_are(dataset: Dataset) -> None:
+    inputs = StateInputs(dataset, [[0], [1]], budget_bytes=0)
+    assert not inputs.rewrite([torch.neg, torch.neg])
+    assert inputs.gather(torch.tensor([2]))[1].tolist() == [[[0, 1, 2, 3]]]
