@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.crossan-installed
 TEST_JOBS ?= 2
 TEST_ARGS ?=
+ARGS ?=
 
-.PHONY: install run test check clean
+.PHONY: install run test check bench clean
 
 install: $(STAMP)
 
@@ -29,6 +30,11 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Every figure against its floor; ARGS=--quick for short runs, ARGS=serve for one group.
+bench: install
+	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench table
 
 clean:
 	rm -rf .venv data dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage

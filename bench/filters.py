@@ -1,12 +1,9 @@
-"""What a filter costs: filtered against unfiltered rankings of 100,000 items, interleaved; prints JSON.
+"""What a filter costs: filtered against unfiltered rankings of 100,000 items, interleaved.
 
 Times are of the processor and not of the clock, so that a busy machine tells the same.
 """
 
-import argparse
-import json
-import statistics
-import sys
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,15 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recommendations.catalogue import Catalogue, ItemUpdate
-from app.recommendations.filters import parse
 from app.recommendations.options import RankingOptions
 from app.recommendations.ranking import rank
 from app.recommendations.vectors import ItemVectors, VectorUpdate
 from app.recommendations.view import View
 from app.stores.sequence_state import SequenceEvent, SequenceState
+from bench.measuring import Figure, Options, compare
+
+log = logging.getLogger(__name__)
 
 LANDS = ("fr", "de", "it", "es", "jp", "us", "br", "in")
 CATEGORIES = tuple(f"c{number}" for number in range(50))
+ITEMS, WIDTH = 100_000, 64
+RUNS, QUICK_RUNS = 101, 21
 NOW = 1_760_000_000.0
 SHAPES: dict[str, Callable[[np.random.Generator], str]] = {
     "number": lambda rng: f"year >= {rng.integers(1950, 2020)}.{rng.integers(10**6)}",
@@ -105,50 +106,30 @@ class Bench:
         rank(self.view, self._history, options, now=NOW, seed=0)
         return (time.thread_time() - start) * 1_000
 
-    def compare(self, filters: Iterator[str], runs: int) -> dict[str, float]:
-        """Medians of interleaved runs, and their ratio."""
-        pairs = [(self.ranking_ms(None), self.ranking_ms(next(filters))) for _ in range(runs)]
-        plain, filtered = (statistics.median(column) for column in zip(*pairs, strict=True))
-        return {"plain_ms": round(plain, 3), "filtered_ms": round(filtered, 3), "ratio": round(filtered / plain, 3)}
+    def compare(self, write: Callable[[], str], runs: int) -> Figure:
+        """Rankings with filters against rankings without one, after the first of them has filled the columns."""
+        self.ranking_ms(write())
+        return compare(lambda: self.ranking_ms(write()), lambda: self.ranking_ms(None), runs=runs)
 
 
-def measure(items: int, width: int, runs: int) -> dict[str, Any]:
-    """Every shape: the first filter on its columns, one that repeats, and ones that are new each time."""
-    bench = Bench(make_view(items, width))
+def measure(options: Options) -> Iterator[tuple[str, Figure]]:
+    """The worst shape of filters that are asked for again, and of new ones, against rankings without one (ms)."""
+    bench = Bench(make_view(ITEMS, WIDTH))
+    runs = QUICK_RUNS if options.quick else RUNS
     rng = np.random.default_rng(1)
-    shapes = {}
-    for name, write in SHAPES.items():
-        first = write(rng)
-        cold_ms = bench.ranking_ms(first)
-        shapes[name] = {
-            "example": first,
-            "matches": int(bench.view.catalogue.matches(parse(first)).sum()),
-            "cold_ms": round(cold_ms, 3),
-            "repeated": bench.compare(iter(lambda text=first: text, None), runs),
-            "new": bench.compare(iter(lambda text=write: text(rng), None), runs),
-        }
-    worst = {kind: max(shape[kind]["ratio"] for shape in shapes.values()) for kind in ("repeated", "new")}
-    size_bytes = bench.view.catalogue.size_bytes
+    shapes = {shape: measure_shape(bench, write, rng, runs=runs) for shape, write in SHAPES.items()}
+    for name in ("repeated", "new"):
+        worst, shape = max((found[name].ratio, shape) for shape, found in shapes.items())
+        log.info("filter_%s: %s is the worst shape, %.2f x", name, shape, worst)
+        yield f"filter_{name}", shapes[shape][name]
+
+
+def measure_shape(
+    bench: Bench, write: Callable[[np.random.Generator], str], rng: np.random.Generator, *, runs: int
+) -> dict[str, Figure]:
+    """One filter of the shape, asked for again and again, and one that is new each time."""
+    written = write(rng)
     return {
-        "items": items,
-        "width": width,
-        "runs": runs,
-        "worst_ratio": worst,
-        "size_bytes": size_bytes,
-        "shapes": shapes,
+        "repeated": bench.compare(lambda: written, runs),
+        "new": bench.compare(lambda: write(rng), runs),
     }
-
-
-def main() -> None:
-    """Measure and print."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--items", type=int, default=100_000)
-    arguments.add_argument("--width", type=int, default=64)
-    arguments.add_argument("--runs", type=int, default=101)
-    chosen = arguments.parse_args()
-    json.dump(measure(chosen.items, chosen.width, chosen.runs), sys.stdout, indent=2)
-    sys.stdout.write("\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,15 +1,12 @@
-import json
-import sys
-
-import pytest
+import numpy as np
 
 from bench import filters
 
 
-def test_it_prints_every_shape(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["filters", "--items", "2000", "--width", "4", "--runs", "3"])
-    filters.main()
-    found = json.loads(capsys.readouterr().out)
-    assert found["shapes"].keys() == filters.SHAPES.keys()
-    assert found["worst_ratio"]["new"] == max(shape["new"]["ratio"] for shape in found["shapes"].values())
-    assert all(0 < shape["matches"] <= 2_000 for name, shape in found["shapes"].items() if name != "narrow")
+def test_each_shape_is_compared_with_no_filter() -> None:
+    bench = filters.Bench(filters.make_view(2_000, 4))
+    rng = np.random.default_rng(0)
+    for write in filters.SHAPES.values():
+        found = filters.measure_shape(bench, write, rng, runs=3)
+        assert found.keys() == {"repeated", "new"}
+        assert all(figure.ratio > 0 and figure.floor > 0 and figure.runs == 3 for figure in found.values())

@@ -1,0 +1,37 @@
+"""Runs an API process whose history, encoder and search cost nothing: `python -m bench.serve.free FILE_DESCRIPTOR`.
+
+A user's past is read once; from then on it comes from a dictionary, and with it the user's vector and candidates, which
+a past that is remembered holds. All else is the product: server, middleware, routes, ranking, answer and recording.
+"""
+
+import sys
+from typing import Any
+from unittest import mock
+
+import app.main
+from app.cli import serve
+from app.core.types import ProjectId
+from app.recommendations.history import FoundPast, HistoryReader
+
+
+class ConstantHistory(HistoryReader):
+    """Reads each user once: their events never change."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._found: dict[tuple[ProjectId, str], FoundPast] = {}
+
+    async def read(
+        self, project: ProjectId, user_id: str, *, older: bool = True, shown_since: float | None = None
+    ) -> FoundPast:
+        """What was found the first time."""
+        found = self._found.get((project, user_id))
+        if found is None:
+            found = await super().read(project, user_id, older=older, shown_since=shown_since)
+            self._found[project, user_id] = found
+        return found
+
+
+if __name__ == "__main__":
+    with mock.patch.object(app.main, "HistoryReader", ConstantHistory):
+        serve.main(sys.argv[1])
