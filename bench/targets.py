@@ -50,6 +50,9 @@ TARGETS: dict[str, Target] = {
     "framework": Target(
         "serve", "time of all but Redis, encoder and top-k", "a bare FastAPI route", "us/request", 1.10, "at most"
     ),
+    "framework_anew": Target(
+        "serve", "the same, each page put together anew", "a bare FastAPI route", "us/request", MEASURED, "at most"
+    ),
     "topk_exact": Target("topk", "exact top-10 of 100k items or more", *_BYTES, 1.15, "at most"),
     "topk_8bit": Target("topk", "the same from 8 bits with exact refine", *_BYTES, 0.5, "at most"),
     "topk_batch32": Target("topk", "exact top-10, each of 32 users together", *_BYTES, MEASURED, "at most"),

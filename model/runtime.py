@@ -135,8 +135,10 @@ class UserEncoder:
         lengths = np.array([len(one) for one in newest], dtype=np.int64)
         order = np.argsort(lengths, kind="stable")
         users: NDArray[np.float32] = np.empty((len(newest), newest[0].shape[1]), dtype=np.float32)
-        for start in range(0, len(order), USERS_AT_ONCE):
-            rows = order[start : start + USERS_AT_ONCE]
+        # 8-bit activations are scaled over a whole run: a user's vector must not depend on who else is in it.
+        at_once = 1 if self.is_int8 else USERS_AT_ONCE
+        for start in range(0, len(order), at_once):
+            rows = order[start : start + at_once]
             users[rows] = self.encode(_padded([newest[row] for row in rows]), lengths[rows])
         return users
 

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 SMALL, LARGE = WorldSpec(items=1_700), WorldSpec(items=100_000)
 WORLDS = "worlds"
 NO_USER_CACHE = {"CROSSAN_USER_CACHE": "0"}
-FREE = ("bench.serve.free",)
+FREE, FREE_ANEW = ("bench.serve.free",), ("bench.serve.free", "anew")
 PROFILED = "bench.serve.profiled"
 PROFILE_S = 4.0
 
@@ -25,7 +25,7 @@ def measure(options: Options) -> Iterator[tuple[str, Figure]]:
     """The figures of the group; floors are bare requests a second, for `tail` ms, for `framework` microseconds."""
     cores = divide()
     with running_on(cores.others):
-        if options.wants("recommend_cold", "recommend_cached", "tail", "framework"):
+        if options.wants("recommend_cold", "recommend_cached", "tail", "framework", "framework_anew"):
             with running_world(SMALL, options.cache_dir / WORLDS) as world:
                 yield from of_world(SideBySide(world, cores, options))
         if options.wants("recommend_100k"):
@@ -43,7 +43,9 @@ def of_world(bench: SideBySide) -> Iterator[tuple[str, Figure]]:
     if wants("recommend_cached"):
         yield "recommend_cached", rate(bench, {})[0]
     if wants("framework"):
-        yield "framework", framework(bench)
+        yield "framework", framework(bench, FREE)
+    if wants("framework_anew"):
+        yield "framework_anew", framework(bench, FREE_ANEW)
 
 
 def rate(bench: SideBySide, environment: Mapping[str, str]) -> tuple[Figure, Figure]:
@@ -55,9 +57,9 @@ def rate(bench: SideBySide, environment: Mapping[str, str]) -> tuple[Figure, Fig
     return found, figure_of([(one.p99_ms, one.p50_ms) for one in ours.measured])
 
 
-def framework(bench: SideBySide) -> Figure:
+def framework(bench: SideBySide, module: tuple[str, ...]) -> Figure:
     """Time a request of all that is not Redis, user encoder and search, against the bare route's."""
-    with bench.ours(FREE, {}) as ours, bench.with_bare(ours) as bare:
+    with bench.ours(module, {}) as ours, bench.with_bare(ours) as bare:
         return compare(ours.request_us, bare.request_us, runs=bench.runs)
 
 

@@ -1,10 +1,13 @@
 """Runs an API process whose history, encoder and search cost nothing: `python -m bench.serve.free FILE_DESCRIPTOR`.
 
+With `anew` behind it no page is given again: each is filtered, put in order and described as if it were the first one.
+
 A user's past is read once; from then on it comes from a dictionary, and with it the user's vector and candidates, which
 a past that is remembered holds. All else is the product: server, middleware, routes, ranking, answer and recording.
 """
 
 import sys
+from contextlib import ExitStack
 from typing import Any
 from unittest import mock
 
@@ -12,6 +15,9 @@ import app.main
 from app.cli import serve
 from app.core.types import ProjectId
 from app.recommendations.history import FoundPast, HistoryReader
+from app.recommendations.kept_pages import KeptPage
+
+ANEW = "anew"
 
 
 class ConstantHistory(HistoryReader):
@@ -33,5 +39,8 @@ class ConstantHistory(HistoryReader):
 
 
 if __name__ == "__main__":
-    with mock.patch.object(app.main, "HistoryReader", ConstantHistory):
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(app.main, "HistoryReader", ConstantHistory))
+        if sys.argv[2:] == [ANEW]:
+            stack.enter_context(mock.patch.object(KeptPage, "of", return_value=None))
         serve.main(sys.argv[1])

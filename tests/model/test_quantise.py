@@ -71,3 +71,13 @@ def test_users_are_asked_about_what_can_be_recommended(crossan: Version) -> None
     assert lengths.tolist() == [2, 1]
     np.testing.assert_array_equal(sequences[0], crossan.trained.vectors[[3, 5]])
     np.testing.assert_array_equal(sequences[1, -1], crossan.trained.vectors[7])
+
+
+def test_a_user_does_not_depend_on_who_is_encoded_together(int8: Version) -> None:
+    """Activations are scaled over a whole run: one that is far off would make those of the others coarse."""
+    encoder = UserEncoder(int8.folder)
+    rng = np.random.default_rng(0)
+    width = int8.trained.vectors.shape[1]
+    sequences = [scale * rng.standard_normal((3, width)).astype(np.float32) for scale in (1, 100)]
+    together = encoder.encode_many(sequences)
+    assert together[0].tolist() == encoder.encode_many(sequences[:1])[0].tolist()
