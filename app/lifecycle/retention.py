@@ -13,6 +13,7 @@ from app.jobs.service import JobService
 from app.lifecycle.leftovers import LeftoverRepository, Part
 from app.lifecycle.repository import all_projects
 from app.lifecycle.versions import VersionService
+from app.recommendations.search.database_graph import drop_forgotten
 from app.stores.artifacts import ArtifactStore
 from app.stores.blobs import BlobStore
 from app.stores.features import FeatureStore
@@ -92,6 +93,7 @@ class Retention:
             transaction.session.execute(_FORGET_JOBS, {"age": age, "most": MOST_ROWS})
         with self._database.transaction() as transaction:
             forget_messages(transaction, older_s=self._policy.messages_s, limit=MOST_ROWS)
+        drop_forgotten(self._database.engine)
 
     def _thin_versions(self, project: ProjectId) -> None:
         """Each in a transaction of its own, since there may be millions of vectors."""

@@ -1,1 +1,1 @@
-"""Finds the items of highest inner product with a user: exactly, by 8-bit copies, or by a graph, here or in PostgreSQL."""
+"""Finds the items of highest inner product with a user: exactly, by 8-bit copies, by a graph, or in PostgreSQL."""

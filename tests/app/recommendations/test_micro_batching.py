@@ -126,9 +126,13 @@ async def test_without_an_index_only_the_user_is_made(version: Version) -> None:
     assert one.shortlist(version.vectors, user) is None
 
 
-async def test_large_catalogues_are_searched_in_a_thread(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("inline_bytes", "waits"), [(0, False), (1 << 20, True)])
+async def test_large_catalogues_and_indexes_that_wait_are_searched_in_a_thread(
+    version: Version, inline_bytes: int, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who comes meanwhile is served together when the thread is free again, and the loop goes on."""
-    monkeypatch.setattr(micro_batching, "INLINE_BYTES", 0)
+    monkeypatch.setattr(micro_batching, "INLINE_BYTES", inline_bytes)
+    version.waits = waits
     is_free = threading.Event()
     version.before = lambda: is_free.wait(10)
     together = MicroBatcher()

@@ -68,7 +68,10 @@ def test_the_exact_index_stands_behind_every_other(kind: IndexKind) -> None:
 
 def test_without_a_database_there_is_no_pgvector() -> None:
     report = build_index(catalogue(500), IndexPolicy(kind="pgvector")).report
-    assert (report.kind, report.reason) == ("quantised", "settings: pgvector; pgvector: these vectors are in no database")
+    assert (report.kind, report.reason) == (
+        "quantised",
+        "settings: pgvector; pgvector: these vectors are in no database",
+    )
 
 
 def test_measured_users_are_the_same_each_time() -> None:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from alembic import command
 from sqlalchemy import Engine, create_engine, text
 
 from app.core.types import VersionId
+from app.db.migrate import alembic_config, upgrade
 from app.recommendations.search import database_graph
 from app.recommendations.search.build import build_index
 from app.recommendations.search.database_graph import INDEX, DatabaseGraph, KeptVectors, drop_forgotten
-from app.recommendations.search.index import NO_ROW, ItemIndex
+from app.recommendations.search.index import NO_ROW
 from app.recommendations.search.pgvector import PgvectorIndex
 from app.recommendations.search.policy import IndexPolicy
 from app.telemetry.metrics import INDEX_FAILURES
@@ -157,9 +159,9 @@ def test_items_that_came_after_it_was_built_are_passed_over(kept: Kept) -> None:
     assert (index._proposed(users(2), 50).rows == NO_ROW).any()
 
 
-def test_processes_make_it_once_while_others_write(kept: Kept) -> None:
+def test_those_who_need_it_at_once_make_it_once_while_others_write(kept: Kept) -> None:
     with ThreadPoolExecutor(4) as pool:
-        building: list[ItemIndex] = list(pool.map(lambda _: kept.index(), range(3)))
+        building = pool.map(lambda _: kept.index(), range(3))
         kept.write(int(np.flatnonzero(kept.vectors.present)[0]), users(1)[0])
     assert {index.report.kind for index in building} == {"pgvector"}
     assert graphs(kept.kept.engine) == [f"{INDEX}{kept.kept.version}"]
@@ -226,3 +228,11 @@ def test_it_goes_with_its_version(kept: Kept, gone: str) -> None:
     kept.execute(f"UPDATE model_versions SET {gone} = now()")
     drop_forgotten(kept.kept.engine)
     assert graphs(kept.kept.engine) == []
+
+
+def test_an_older_schema_has_no_graph_and_a_newer_one_can_have_it_again(kept: Kept, database_url: str) -> None:
+    kept.index()
+    command.downgrade(alembic_config(database_url), "0009")
+    assert graphs(kept.kept.engine) == []
+    upgrade(database_url)
+    assert_exact(kept.index(), kept.vectors, users(2), 10)
