@@ -88,7 +88,11 @@ class FastLaneMiddleware:
             try:
                 answer = await edge.recommender.recommend_to(state, user_id, wish)
             except TROUBLE:
+                limiter.give_back(principal)
                 return False
+            except Exception:
+                self._meter.observe(ROUTE, METHOD, "500", time.perf_counter() - started)
+                raise
             await self._send(send, orjson.dumps(answer), request_id, headers)
             self._meter.observe(ROUTE, METHOD, "200", time.perf_counter() - started)
         return True

@@ -91,6 +91,12 @@ class RateLimiter:
         lease = self._leases.get(principal.key_id)
         return lease is not None and _use(lease)
 
+    def give_back(self, principal: Principal) -> None:
+        """Return the token of a request that comes to `admit` after all."""
+        lease = self._leases.get(principal.key_id)
+        if lease is not None:
+            lease.tokens += 1
+
     async def admit(self, principal: Principal) -> None:
         """Use one token of the key; raises RateLimited when there is none."""
         rate = self._rate(principal)

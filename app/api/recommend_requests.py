@@ -39,9 +39,11 @@ def wish_of_query(query: bytes) -> Wish:
     wish = _known_wishes.get(query)
     if wish is None:
         wish = _read(query)
-        if len(_known_wishes) >= MAX_WISHES:
-            _known_wishes.clear()
-        _known_wishes[query] = wish
+        if wish.cursor is None:
+            # A cursor is asked for once.
+            if len(_known_wishes) >= MAX_WISHES:
+                _known_wishes.clear()
+            _known_wishes[query] = wish
     return wish
 
 

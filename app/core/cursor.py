@@ -19,7 +19,12 @@ _READ: dict[type, Callable[[str], Any]] = {UUID: UUID, datetime: datetime.fromis
 
 def encode_cursor(*position: Any) -> str:
     """A position as URL-safe text that says nothing to clients."""
-    return base64.urlsafe_b64encode(orjson.dumps(position)).decode().rstrip("=")
+    try:
+        written = orjson.dumps(position)
+    except TypeError:
+        # Whole numbers of any size are JSON all the same.
+        written = json.dumps(position).encode()
+    return base64.urlsafe_b64encode(written).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, *types: type) -> list[Any]:

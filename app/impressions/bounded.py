@@ -19,6 +19,7 @@ class BoundedAnswers:
         self._limit = limit
         self._answers: dict[UUID, AnswerRecord] = {}
         self._weights: dict[UUID, int] = {}
+        self._rows: dict[UUID, bytes] = {}
         self._weight = 0
 
     def __len__(self) -> int:
@@ -28,13 +29,15 @@ class BoundedAnswers:
         """The answer, if it is still here."""
         return self._answers.get(answer_id)
 
-    def add(self, answer: AnswerRecord) -> int:
-        """Add as the newest; how many of the oldest had to go."""
+    def add(self, answer: AnswerRecord, row: bytes | None = None) -> int:
+        """Add as the newest, with its row if it is made; how many of the oldest had to go."""
         if answer.id in self._answers:
             self._remove(answer.id)
         self._answers[answer.id] = answer
         self._weights[answer.id] = weight = _weight(answer)
         self._weight += weight
+        if row is not None:
+            self._rows[answer.id] = row
         dropped = 0
         while self._weight > self._limit:
             self._remove(next(iter(self._answers)))
@@ -44,6 +47,10 @@ class BoundedAnswers:
     def oldest(self, count: int) -> list[AnswerRecord]:
         """Up to `count` answers, oldest first; they stay."""
         return list(islice(self._answers.values(), count))
+
+    def row(self, answer: AnswerRecord) -> bytes | None:
+        """What was added with the answer."""
+        return self._rows.get(answer.id)
 
     def discard(self, answers: Iterable[AnswerRecord]) -> None:
         """Remove those that are still here."""
@@ -62,6 +69,7 @@ class BoundedAnswers:
 
     def _remove(self, answer_id: UUID) -> None:
         del self._answers[answer_id]
+        self._rows.pop(answer_id, None)
         self._weight -= self._weights.pop(answer_id)
 
 

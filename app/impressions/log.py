@@ -17,6 +17,7 @@ from app.db.session import Database
 from app.impressions.bounded import BoundedAnswers
 from app.impressions.record import AnswerRecord
 from app.impressions.repository import AnswerRepository, insert_answers
+from app.impressions.rows import encode_answer
 from app.telemetry.metrics import ANSWERS_DROPPED, ANSWERS_WAITING
 
 log = structlog.get_logger(__name__)
@@ -79,7 +80,9 @@ class BufferedAnswerLog:
     def record(self, answer: AnswerRecord) -> None:
         """Keep the answer; it is durable within the flush interval."""
         self._recent.add(answer)
-        dropped = self._waiting.add(answer)
+        # Written down here and not by the thread that sends it: the thread would stand in the way of requests for
+        # much longer than this takes while all of it is at hand.
+        dropped = self._waiting.add(answer, _row_of(answer))
         if dropped:
             ANSWERS_DROPPED.labels("away").inc(dropped)
 
@@ -128,7 +131,8 @@ class BufferedAnswerLog:
         """
         async with self._writing:
             while batch := self._waiting.oldest(BATCH):
-                await anyio.to_thread.run_sync(self._write, batch)
+                rows = [self._waiting.row(answer) for answer in batch]
+                await anyio.to_thread.run_sync(self._write, batch, rows)
                 self._waiting.discard(batch)
                 ANSWERS_WAITING.set(len(self._waiting))
 
@@ -150,25 +154,42 @@ class BufferedAnswerLog:
             return False
         return True
 
-    def _write(self, batch: Sequence[AnswerRecord]) -> None:
+    def _write(self, batch: Sequence[AnswerRecord], rows: Sequence[bytes | None]) -> None:
+        pairs = [(answer, row) for answer, row in zip(batch, rows, strict=True) if row is not None]
+        for answer in (answer for answer, row in zip(batch, rows, strict=True) if row is None):
+            _refuse(answer, "TypeError")
         try:
-            self._insert(batch)
+            self._insert(pairs)
         except AWAY:
             raise
-        except (DBAPIError, TypeError):
+        except DBAPIError:
             # One that cannot be stored must not take the others with it.
-            for answer in batch:
-                self._write_alone(answer)
+            for pair in pairs:
+                self._write_alone(pair)
 
-    def _write_alone(self, answer: AnswerRecord) -> None:
+    def _write_alone(self, pair: tuple[AnswerRecord, bytes]) -> None:
         try:
-            self._insert([answer])
+            self._insert([pair])
         except AWAY:
             raise
-        except (DBAPIError, TypeError) as error:
-            ANSWERS_DROPPED.labels("invalid").inc()
-            log.error("answer not kept", answer=str(answer.id), project=answer.project, error=type(error).__name__)
+        except DBAPIError as error:
+            _refuse(pair[0], type(error).__name__)
 
-    def _insert(self, answers: Sequence[AnswerRecord]) -> None:
-        with self._database.transaction() as transaction:
-            insert_answers(transaction, answers)
+    def _insert(self, pairs: Sequence[tuple[AnswerRecord, bytes]]) -> None:
+        if pairs:
+            answers, rows = zip(*pairs, strict=True)
+            with self._database.transaction() as transaction:
+                insert_answers(transaction, answers, rows)
+
+
+def _row_of(answer: AnswerRecord) -> bytes | None:
+    """The answer as it is written; None for one that is not JSON."""
+    try:
+        return encode_answer(answer)
+    except TypeError:
+        return None
+
+
+def _refuse(answer: AnswerRecord, error: str) -> None:
+    ANSWERS_DROPPED.labels("invalid").inc()
+    log.error("answer not kept", answer=str(answer.id), project=answer.project, error=error)

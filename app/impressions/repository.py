@@ -1,6 +1,6 @@
 """Queries for recorded answers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -63,18 +63,25 @@ ON CONFLICT (project_id, digest) DO UPDATE SET last_at = greatest(answer_pools.l
 """)
 
 
-def insert_answers(transaction: Transaction, answers: Iterable[AnswerRecord]) -> None:
+def insert_answers(
+    transaction: Transaction, answers: Sequence[AnswerRecord], rows: Sequence[bytes] | None = None
+) -> None:
     """Write answers of any projects in one statement; one that is there already stays as it is.
+
+    Args:
+        transaction: writes.
+        answers: what was answered.
+        rows: the same by `encode_answer`, where that has been done.
 
     Raises:
         TypeError: something in an answer is not JSON.
     """
-    rows: list[bytes] = []
+    if rows is None:
+        rows = [encode_answer(answer) for answer in answers]
     pools: dict[tuple[ProjectId, bytes], dict[str, Any]] = {}
     for answer in answers:
-        digest = pool_digest(answer.pool) if answer.pool else None
-        rows.append(encode_answer(answer, digest))
-        if digest is not None:
+        if answer.pool:
+            digest = pool_digest(answer.pool)
             pool = {"project_id": answer.project, "digest": digest.hex(), "item_ids": answer.pool, "last_s": answer.at}
             known = pools.setdefault((answer.project, digest), pool)
             known["last_s"] = max(known["last_s"], answer.at)

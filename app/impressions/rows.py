@@ -18,17 +18,14 @@ def pool_digest(item_ids: Sequence[str]) -> bytes:
     return hashlib.blake2b(orjson.dumps(item_ids), digest_size=DIGEST_BYTES).digest()
 
 
-def encode_answer(answer: AnswerRecord, digest: bytes | None) -> bytes:
+def encode_answer(answer: AnswerRecord) -> bytes:
     """One JSON object, with the columns of `answers` as its keys; bytes are in hex.
-
-    Args:
-        answer: what was answered.
-        digest: of its pool, None without one.
 
     Raises:
         TypeError: options or session are not JSON.
     """
     history = answer.history
+    digest = pool_digest(answer.pool) if answer.pool else None
     row = {
         "project_id": answer.project,
         "id": answer.id,

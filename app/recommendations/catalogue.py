@@ -7,6 +7,7 @@ from datetime import datetime
 from sys import intern
 from types import MappingProxyType
 from typing import Any
+from weakref import proxy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,8 @@ class Catalogue:
         self._dated = np.zeros(MIN_ROWS, np.float64)
         self._order: NDArray[np.intp] | None = None
         self._shown: _Shown | None = None
-        self._filters = FilterEngine(self)
+        # No cycle: what the garbage collector has frozen is freed by its last reference alone.
+        self._filters = FilterEngine(proxy(self))
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from app.recommendations.catalogue import Catalogue
@@ -22,6 +23,8 @@ from app.telemetry.metrics import STAGE_SECONDS
 
 _ENCODE_SECONDS = STAGE_SECONDS.labels("encode")
 """From the wish to know a user to the vector and the candidates, waiting included; not observed where all is known."""
+
+log = structlog.get_logger(__name__)
 
 MAX_TOGETHER = 32
 INLINE_BYTES = 4 << 20
@@ -121,7 +124,7 @@ class MicroBatcher:
         try:
             _settle(queue.version, batch, _work_out(queue.version, batch))
         except Exception as error:
-            _refuse(batch, error)
+            _give_up(batch, error)
 
     async def _work_in_thread(self, queue: _Queue) -> None:
         loop = asyncio.get_running_loop()
@@ -131,7 +134,7 @@ class MicroBatcher:
                 try:
                     _settle(queue.version, batch, await loop.run_in_executor(None, _work_out, queue.version, batch))
                 except Exception as error:
-                    _refuse(batch, error)
+                    _give_up(batch, error)
         finally:
             self._end(queue)
 
@@ -176,10 +179,11 @@ def _work_out(version: ServedVersion, batch: Sequence[Wanted]) -> _Found:
 def _settle(version: ServedVersion, batch: Sequence[Wanted], found: _Found) -> None:
     """In the loop, where vectors are written: what was made of older ones is not kept as if it were new."""
     vectors = version.vectors
+    is_new = found.revision == vectors.revision and vectors.searched_by is version.index
     for place, one in enumerate(batch):
         user = found.users[place]
         one.past.keep_user(vectors, UserVector(one.sequence, user, found.revision))
-        if found.rows is not None and found.scores is not None and found.revision == vectors.revision:
+        if found.rows is not None and found.scores is not None and is_new:
             rows, scores = found.rows[place].astype(np.intp, copy=False), found.scores[place]
             shortlist = Shortlist.of(user, rows, scores, revision=found.revision, ties=one.catalogue.pks)
             one.past.keep_shortlist(vectors, shortlist)
@@ -187,7 +191,9 @@ def _settle(version: ServedVersion, batch: Sequence[Wanted], found: _Found) -> N
             one.done.set_result(None)
 
 
-def _refuse(batch: Iterable[Wanted], error: Exception) -> None:
+def _give_up(batch: Iterable[Wanted], error: Exception) -> None:
+    """Let each be worked out alone: what is wrong with one must not fail the others."""
+    log.error("users not worked out together", exc_info=error)
     for one in batch:
         if not one.done.done():
-            one.done.set_exception(error)
+            one.done.set_result(None)

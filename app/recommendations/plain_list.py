@@ -61,9 +61,7 @@ def plain_list(
     )
 
 
-def _taken(
-    shortlist: Shortlist, shown: NDArray[np.bool_], seen: set[int], limit: int
-) -> tuple[list[int], list[float]]:
+def _taken(shortlist: Shortlist, shown: NDArray[np.bool_], seen: set[int], limit: int) -> tuple[list[int], list[float]]:
     rows: list[int] = []
     scores: list[float] = []
     entries = zip(shortlist.rows.tolist(), shortlist.scores.tolist(), shown[shortlist.rows].tolist(), strict=True)

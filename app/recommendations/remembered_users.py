@@ -63,6 +63,7 @@ class RememberedUsers:
             return None
         self._users.move_to_end((project, user_id))
         found.used_at = time.monotonic()
+        self._forget_unused()
         return found
 
     def keep(self, project: ProjectId, user_id: str, user: RememberedUser) -> None:
@@ -72,8 +73,13 @@ class RememberedUsers:
             return
         self._users[project, user_id] = user
         self._weight += user.weight
+        while self._weight > self._limit:
+            self.forget(*next(iter(self._users)))
+        self._forget_unused()
+
+    def _forget_unused(self) -> None:
         unused = time.monotonic() - UNUSED_S
-        while self._users and (self._weight > self._limit or self._longest_unused.used_at < unused):
+        while self._users and self._longest_unused.used_at < unused:
             self.forget(*next(iter(self._users)))
 
     @property

@@ -221,6 +221,7 @@ class ProjectState:
         rows = version.vectors.apply(updates, self.catalogue.row_of)
         if version.index is not None and len(rows):
             version.index.changed(rows)
+            version.vectors.announced()
 
     def _finish(self, look: Look) -> None:
         if look.catalogue is not None:
@@ -263,6 +264,7 @@ class ProjectState:
         if present is None or present.vectors is not version.vectors:
             return
         index.changed(present.vectors.rows_since(revision))
+        present.vectors.searched_by = index
         indexed = replace(present, index=index, indexed_at=datetime.now(UTC))
         self.versions = {**self.versions, version.name: indexed}
         if self.live is present:

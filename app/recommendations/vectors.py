@@ -72,6 +72,8 @@ class ItemVectors:
         self._first = self.revision = next(_revisions)
         """Grows with every change."""
         self._changed = np.zeros(len(self._arrays.present), np.int64)
+        self.searched_by: object = None
+        """The index that is told of every change; what another one finds may be old."""
         self._longest: float | None = None
         self._among: tuple[NDArray[np.bool_], int, NDArray[np.bool_], int] | None = None
 
@@ -158,6 +160,10 @@ class ItemVectors:
             self.revision = next(_revisions)
             self._changed[rows] = self.revision
         return rows
+
+    def announced(self) -> None:
+        """Their index knows of the last change too: what was searched before that is of a revision gone by."""
+        self.revision = next(_revisions)
 
     def _write(self, rows: NDArray[np.intp], updates: Sequence[VectorUpdate]) -> None:
         arrays = self._arrays

@@ -161,6 +161,37 @@ def test_a_request_is_counted_once(fast: Service, taken: list[bool]) -> None:
     assert REGISTRY.get_sample_value("crossan_requests_open") == 0
 
 
+def test_a_bug_is_counted_as_elsewhere(fast: Service, taken: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    def count() -> float:
+        labels = {"route": "/recommend/{user_id}", "method": "GET", "status": "500"}
+        return REGISTRY.get_sample_value("crossan_request_seconds_count", labels) or 0.0
+
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise IndexError("a bug")
+
+    monkeypatch.setattr("app.recommendations.service.Recommender.recommend_to", fail)
+    before = count()
+    with pytest.raises(IndexError):
+        fast.client.get("/recommend/u0")
+    assert count() == before + 1
+    assert REGISTRY.get_sample_value("crossan_requests_open") == 0
+    with closed(), pytest.raises(IndexError):
+        fast.client.get("/recommend/u0")
+    assert count() == before + 2
+
+
+def test_refusals_cost_one_token(
+    trained_settings: Settings, fakes: dict[str, FakeEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = trained_settings.model_copy(update={"key_cache_s": 60.0, "rate_per_s": 0.01, "rate_burst": 8})
+    with running_service(limited, fakes) as service:
+        # All tokens at once, so that the lane has some at hand.
+        monkeypatch.setattr("app.api.rate_limit.Rate.lease", 8)
+        assert service.client.get("/recommend/u0?cursor=none").status_code == 422
+        statuses = [service.client.get("/recommend/u0?cursor=none").status_code for _ in range(10)]
+    assert statuses == [422] * 7 + [429] * 3
+
+
 def test_traced_requests_go_the_ordinary_way(fast: Service, taken: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "is_on", lambda: True)
     monkeypatch.setattr("app.api.telemetry.tracing.span", lambda *_, **__: tracing._NOTHING)

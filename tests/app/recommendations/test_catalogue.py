@@ -1,5 +1,7 @@
+import gc
 from datetime import UTC, datetime
 from typing import Any
+from weakref import ref
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -146,3 +148,16 @@ def test_the_size_counts_arrays_columns_and_masks() -> None:
     made.showable(now=NOW)
     # A kind and a number for each row, a mask, the order, and what may be shown.
     assert made.size_bytes == empty + 100 * (1 + 8) + 100 * 1 + 100 * 8 + 100 * 1
+
+
+def test_a_catalogue_goes_with_its_last_reference() -> None:
+    made = catalogue(update("a", attributes={"year": 1}))
+    assert made.matches(parse("year > 0")).tolist() == [True]
+    kept = ref(made)
+    gc.disable()
+    try:
+        # An API process freezes what it has loaded: the garbage collector finds no cycle of it any more.
+        del made
+        assert kept() is None
+    finally:
+        gc.enable()

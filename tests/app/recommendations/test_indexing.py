@@ -28,6 +28,7 @@ class RecordingIndex(ExactIndex):
     vectors: ItemVectors
     is_old: bool = False
     told: list[int] = field(default_factory=list)
+    revisions: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__(self.vectors)
@@ -38,6 +39,7 @@ class RecordingIndex(ExactIndex):
 
     def changed(self, rows: np.ndarray) -> None:
         self.told += rows.tolist()
+        self.revisions.append(self.vectors.revision)
         super().changed(rows)
 
 
@@ -186,3 +188,16 @@ def test_an_index_of_vectors_that_have_gone_is_thrown_away(trained: Service) -> 
     gone = live.__class__(**{**vars(live), "vectors": other.vectors})
     state.accept_index(gone, RecordingIndex(other.vectors), revision=0)
     assert live_index(trained) is other
+
+
+def test_what_was_searched_before_the_index_knew_of_a_change_is_of_an_older_revision(
+    trained: Service, builder: Builder
+) -> None:
+    shown(trained)
+    builder.permits.release()
+    eventually(lambda: live_index(trained) is not None, True)
+    index = live_index(trained)
+    put_item(trained, "i3", "something else")
+    trained.run_jobs()
+    eventually(lambda: bool(index.revisions), True)
+    eventually(lambda: index.vectors.revision > index.revisions[-1], True)

@@ -103,3 +103,15 @@ def test_a_promotion_ends_it(trained: Service, made: list[int]) -> None:
     assert not kept.holds(state, kept.plan, now=0.0)
     state.live = live
     assert trained.client.get("/recommend/u0").status_code == 200
+
+
+def test_a_page_keeps_neither_masks_nor_versions_alive(trained: Service) -> None:
+    items(trained)
+    edge = trained.client.app.state.edge  # type: ignore[attr-defined]
+    (kept,) = edge.recommender._pages.values()
+    assert kept.showable() is not None
+    state = edge.directory.loaded(trained.project)
+    assert kept.version() is state.live
+    put_item(trained, "i3", "another title")
+    items(trained, user="u1")
+    assert kept.showable() is None, "of a million items each mask is a megabyte"

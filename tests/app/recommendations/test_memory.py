@@ -141,3 +141,14 @@ def test_what_is_not_asked_for_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     users.keep(ONE, "c", RememberedUser(b"v", True, past_of(), used_at=clock["now"]))
     assert users.find(ONE, "a", older=True) is None
     assert users.find(ONE, "b", older=True) is not None
+
+
+def test_what_is_not_asked_for_goes_when_only_known_users_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock: Any = {"now": 0.0}
+    monkeypatch.setattr(remembered_users.time, "monotonic", lambda: clock["now"])
+    users = RememberedUsers(10)
+    users.keep(ONE, "a", remembered())
+    users.keep(ONE, "b", remembered())
+    clock["now"] = remembered_users.UNUSED_S + 1.0
+    assert users.find(ONE, "b", older=True) is not None
+    assert len(users) == 1

@@ -56,7 +56,9 @@ class Version:
 def version() -> Version:
     vectors = ItemVectors(width=WIDTH, modalities=())
     write(vectors, np.random.default_rng(0).standard_normal((ITEMS, WIDTH)).astype(np.float32))
-    return Version(vectors)
+    version = Version(vectors)
+    vectors.searched_by = version
+    return version
 
 
 def write(vectors: ItemVectors, values: np.ndarray) -> None:
@@ -161,7 +163,7 @@ async def test_what_changes_meanwhile_is_not_kept(version: Version, monkeypatch:
 
 
 @pytest.mark.parametrize("inline_bytes", [0, 1 << 20])
-async def test_trouble_reaches_all_who_wait(
+async def test_trouble_leaves_each_to_be_worked_out_alone(
     version: Version, monkeypatch: pytest.MonkeyPatch, inline_bytes: int
 ) -> None:
     monkeypatch.setattr(micro_batching, "INLINE_BYTES", inline_bytes)
@@ -170,11 +172,22 @@ async def test_trouble_reaches_all_who_wait(
         raise ValueError("broken")
 
     version.before = fail
-    together = MicroBatcher()
-    calls = [prepare(together, version, past(row)) for row in range(3)]
-    assert [str(error) for error in await asyncio.gather(*calls, return_exceptions=True)] == ["broken"] * 3
+    together, pasts = MicroBatcher(), [past(row) for row in range(3)]
+    await asyncio.gather(*[prepare(together, version, one) for one in pasts])
+    assert [one.user(version.vectors, np.array([row, row + 1])) for row, one in enumerate(pasts)] == [None] * 3
     version.before = lambda: None
-    await prepare(together, version, past())
+    await prepare(together, version, pasts[0])
+    assert pasts[0].user(version.vectors, np.array([0, 1])) is not None
+
+
+async def test_what_a_replaced_index_finds_is_not_kept(version: Version) -> None:
+    """Nobody tells it of changes any more."""
+    one = past()
+    version.vectors.searched_by = object()
+    await prepare(MicroBatcher(), version, one)
+    user = one.user(version.vectors, np.array([0, 1]))
+    assert user is not None
+    assert one.shortlist(version.vectors, user) is None
 
 
 def test_how_many_candidates_are_wanted() -> None:
