@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.config import Settings
-from app.core.types import ProjectId, Scope
+from app.core.types import ProjectId
 from app.db.migrate import upgrade
-from app.db.session import Database
 from app.embedded.services import bundled_services
-from app.projects.service import ProjectService
 from bench.serve.cores import Cores, running_on
 from bench.serve.server import Place, Server, running_module
+from bench.serve.world import project_with_key
 
 PRODUCT = ("app.cli.serve",)
 
@@ -40,7 +39,7 @@ def running_ingest(folder: Path, cores: Cores) -> Iterator[IngestWorld]:
             data_dir=folder / "data", database_url=endpoints.database_url, redis_url=endpoints.redis_url
         )
         upgrade(settings.database)
-        project, key = _project(settings)
+        project, key = project_with_key(settings)
         environment = {
             "CROSSAN_DATA_DIR": str(settings.data_dir),
             "CROSSAN_DATABASE_URL": str(settings.database_url),
@@ -49,14 +48,3 @@ def running_ingest(folder: Path, cores: Cores) -> Iterator[IngestWorld]:
         place = Place(cores.server, folder / "server.log", environment)
         with running_module(PRODUCT, place, ready="/health/ready") as server:
             yield IngestWorld(settings, server, project, key)
-
-
-def _project(settings: Settings) -> tuple[ProjectId, str]:
-    database = Database(settings.database, pool_size=1)
-    try:
-        with database.transaction() as transaction:
-            projects = ProjectService(transaction)
-            project = projects.ensure_project("default")
-            return project, projects.create_key(project, name="bench", scopes=list(Scope)).key
-    finally:
-        database.close()

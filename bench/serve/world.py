@@ -118,7 +118,7 @@ def _build(spec: WorldSpec, settings: Settings) -> str:
     from bench.serve.artifact import export_random
 
     upgrade(settings.database)
-    project, key = _project(settings)
+    project, key = project_with_key(settings)
     store = ArtifactStore(settings.artifacts_dir)
     folder = store.new_folder(project)
     manifest = export_random(folder, width=spec.width, max_length=spec.max_length)
@@ -134,7 +134,8 @@ def _build(spec: WorldSpec, settings: Settings) -> str:
     return key
 
 
-def _project(settings: Settings) -> tuple[ProjectId, str]:
+def project_with_key(settings: Settings) -> tuple[ProjectId, str]:
+    """The default project, and a new key that may do everything."""
     database = Database(settings.database, pool_size=1)
     try:
         with database.transaction() as transaction:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.recommendations.search.graphs import BLOCK, BLOCKS, COUNT, ITEMS, USERS, exact_graph, open_graph
 from app.recommendations.search.index import IndexReport, Rows, Scores, VectorSource
-from app.recommendations.search.refining import Shortlist, norms, refined, rounding_error
+from app.recommendations.search.refining import Answer, Shortlist, norms, refined, rounding_error
 
 FEW_USERS = 2
 """Up to so many faiss, which reads all vectors for each user, is faster than a matrix product."""
@@ -56,6 +56,14 @@ class ExactIndex:
         values, present = self._vectors.values, self._vectors.present
         n = min(len(values), len(present))
         return self._answer(values[:n], present[:n], np.ascontiguousarray(users, np.float32), k)
+
+    def completed(
+        self, answer: Answer, which: NDArray[np.bool_], users: NDArray[np.float32], k: int
+    ) -> tuple[Rows, Scores]:
+        """Another index's answer, found anew for those of the users [b, d] that it did not find enough for [b]."""
+        if which.any():
+            answer.rows[which], answer.scores[which] = self.search(users[which], k)
+        return answer.rows, answer.scores
 
     def _answer(
         self, values: NDArray[np.float32], present: NDArray[np.bool_], users: NDArray[np.float32], k: int

@@ -92,10 +92,8 @@ class HnswIndex:
         fresh = self._overlay.rows
         found = self._walked(users, SPARE_SHARE * k + SPARE).without(fresh).with_rows(fresh)
         answer = refined(self._vectors.values, self._vectors.present, users, found, k)
-        if len(short := np.flatnonzero(answer.rows[:, -1] == NO_ROW)):
-            # The walk ended early, or there are no more: only a look at all can tell.
-            answer.rows[short], answer.scores[short] = self._exact.search(users[short], k)
-        return answer.rows, answer.scores
+        # Where a walk ended early, or there are no more, only a look at all can tell.
+        return self._exact.completed(answer, answer.rows[:, -1] == NO_ROW, users, k)
 
     def _walked(self, users: NDArray[np.float32], count: int) -> Shortlist:
         faiss.omp_set_num_threads(1)

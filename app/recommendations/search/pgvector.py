@@ -114,10 +114,8 @@ class PgvectorIndex:
         fresh = self._overlay.rows
         found = self._proposed(users, k + SPARE).without(fresh).with_rows(fresh)
         answer = refined(self._vectors.values, self._vectors.present, users, found, k)
-        if len(short := np.flatnonzero(answer.rows[:, -1] == NO_ROW)):
-            # The walk ended early, or there are no more: only a look at all can tell.
-            answer.rows[short], answer.scores[short] = self._exact.search(users[short], k)
-        return answer.rows, answer.scores
+        # Where a walk ended early, or there are no more, only a look at all can tell.
+        return self._exact.completed(answer, answer.rows[:, -1] == NO_ROW, users, k)
 
     def _proposed(self, users: NDArray[np.float32], count: int) -> Shortlist:
         numbers = self._graph.nearest(users, count, width=max(self.width, min(count, WIDTHS[-1])))

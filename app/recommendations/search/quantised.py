@@ -82,10 +82,7 @@ class QuantisedIndex:
             return self._exact.search(users, k)
         found = self._shortlist(users, count).without(fresh).with_rows(fresh)
         answer = refined(self._vectors.values, self._vectors.present, users, found, k)
-        if not answer.proven.all():
-            open_users = np.flatnonzero(~answer.proven)
-            answer.rows[open_users], answer.scores[open_users] = self._exact.search(users[open_users], k)
-        return answer.rows, answer.scores
+        return self._exact.completed(answer, ~answer.proven, users, k)
 
     def _shortlist(self, users: NDArray[np.float32], count: int) -> Shortlist:
         scores, rows = self._codes.best(users, count)
