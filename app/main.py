@@ -8,6 +8,7 @@ from redis.asyncio import Redis as AsyncRedis
 from starlette.staticfiles import StaticFiles
 
 from app.api import idempotency, openapi
+from app.api.application import Application
 from app.api.auth import Authenticator
 from app.api.deps import Edge
 from app.api.errors import Problems
@@ -118,7 +119,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await sequences.aclose()
         context.close()
 
-    app = FastAPI(
+    app = Application(
         title="CROSSAN",
         summary="Next-item recommendations from what an item is and what people did.",
         version="0.1.0",

@@ -2,7 +2,7 @@
 
 Pure ASGI in front of everything else, because routing, dependencies and a middleware for each concern cost more than
 the recommendation. It takes a request only when all it needs is at hand, and answers only when nothing is wrong;
-whatever else there is goes the ordinary way, which tells every error. Both ways give the same answer.
+whatever else there is goes the ordinary way, which tells and logs every error. Both ways give the same answer.
 """
 
 import os
@@ -14,10 +14,7 @@ from typing import Any
 
 import orjson
 import structlog
-from redis.exceptions import RedisError
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope, Send
 
 from app.api.auth import Authenticator
 from app.api.deps import Edge
@@ -26,7 +23,6 @@ from app.api.paths import VERSION_PREFIX
 from app.api.rate_limit import RateLimiter
 from app.api.recommend_requests import known_wish
 from app.api.telemetry import RequestMeter
-from app.core.errors import CrossanError
 from app.core.text import is_identifier
 from app.core.types import Scope as KeyScope
 from app.telemetry import tracing
@@ -39,37 +35,32 @@ _JSON = (b"content-type", b"application/json")
 _VARY = (b"vary", b"Accept-Encoding")
 _GZIP = (b"content-encoding", b"gzip")
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
-TROUBLE = (CrossanError, RedisError, OperationalError, PoolTimeout)
 
 
-class FastLaneMiddleware:
-    """Takes what it can answer, and passes everything else on.
+class FastLane:
+    """Answers what it can.
 
     Args:
-        app: the ordinary way.
         state: of the application: its edge, authenticator and limiter, once it runs.
         meter: measures requests.
         gzip_min_bytes: answers from this size on are compressed for clients that take it; 0 never.
         gzip_level: how hard.
     """
 
-    def __init__(self, app: ASGIApp, *, state: Any, meter: RequestMeter, gzip_min_bytes: int, gzip_level: int) -> None:
-        self._app = app
+    def __init__(self, *, state: Any, meter: RequestMeter, gzip_min_bytes: int, gzip_level: int) -> None:
         self._state = state
         self._meter = meter
         self._gzip_min_bytes = gzip_min_bytes
         self._gzip_level = gzip_level
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass on."""
-        if scope["type"] == "http" and scope["method"] == METHOD and not scope.get("root_path") and not tracing.is_on():
-            asked = _USER.fullmatch(scope["path"])
-            if asked is not None and await self._serve(scope, send, asked[1]):
-                return
-        await self._app(scope, receive, send)
+    async def serve(self, scope: Scope, send: Send) -> bool:
+        """Whether the request has been answered; if not, nothing has been sent."""
+        if scope["type"] != "http" or scope["method"] != METHOD or scope.get("root_path") or tracing.is_on():
+            return False
+        asked = _USER.fullmatch(scope["path"])
+        return asked is not None and await self._serve(scope, send, asked[1])
 
     async def _serve(self, scope: Scope, send: Send, user_id: str) -> bool:
-        """Whether it has been answered."""
         started = time.perf_counter()
         headers = _headers(scope["headers"])
         edge: Edge = self._state.edge
@@ -86,14 +77,12 @@ class FastLaneMiddleware:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         with self._meter.open():
             try:
-                answer = await edge.recommender.recommend_to(state, user_id, wish)
-            except TROUBLE:
+                body = orjson.dumps(await edge.recommender.recommend_to(state, user_id, wish))
+            except Exception:
+                # The ordinary way meets the same trouble, and knows what to say about it.
                 limiter.give_back(principal)
                 return False
-            except Exception:
-                self._meter.observe(ROUTE, METHOD, "500", time.perf_counter() - started)
-                raise
-            await self._send(send, orjson.dumps(answer), request_id, headers)
+            await self._send(send, body, request_id, headers)
             self._meter.observe(ROUTE, METHOD, "200", time.perf_counter() - started)
         return True
 

@@ -1,12 +1,12 @@
-"""The middleware of the API process, from the outside in."""
+"""What stands in front of the routes of the API process."""
 
 from collections.abc import Sequence
 
-from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from app.api.application import Application
 from app.api.errors import Problems
-from app.api.fast_lane import FastLaneMiddleware
+from app.api.fast_lane import FastLane
 from app.api.idempotency import IdempotencyMiddleware
 from app.api.middleware import BodyLimitMiddleware, RequestIdMiddleware, VersionPrefixMiddleware
 from app.api.telemetry import RequestMeter, TelemetryMiddleware
@@ -19,7 +19,7 @@ GZIP_LEVEL = 1
 """A tenth larger than by level 9, in a seventh of the time (100 recommended items)."""
 
 
-def add_middleware(app: FastAPI, settings: Settings, problems: Problems) -> None:
+def add_middleware(app: Application, settings: Settings, problems: Problems) -> None:
     """The fast lane; version prefix, request ids, measurement, compression, limits, idempotency keys; the routes."""
     app.add_middleware(IdempotencyMiddleware, problems=problems)
     app.add_middleware(
@@ -34,13 +34,7 @@ def add_middleware(app: FastAPI, settings: Settings, problems: Problems) -> None
     app.add_middleware(TelemetryMiddleware, meter=meter)
     app.add_middleware(RequestIdMiddleware)
     app.add_middleware(VersionPrefixMiddleware)
-    app.add_middleware(
-        FastLaneMiddleware,
-        state=app.state,
-        meter=meter,
-        gzip_min_bytes=settings.gzip_min_bytes,
-        gzip_level=GZIP_LEVEL,
-    )
+    app.lane = FastLane(state=app.state, meter=meter, gzip_min_bytes=settings.gzip_min_bytes, gzip_level=GZIP_LEVEL)
 
 
 def _limits(settings: Settings) -> Sequence[tuple[str, int]]:

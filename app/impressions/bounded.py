@@ -2,10 +2,19 @@
 
 from collections.abc import Iterable
 from itertools import islice
+from typing import NamedTuple
 from uuid import UUID
 
 from app.core.types import ProjectId
 from app.impressions.record import AnswerRecord
+
+
+class _Kept(NamedTuple):
+    """An answer with its row, if that is made, and the entries it holds."""
+
+    answer: AnswerRecord
+    row: bytes | None
+    weight: int
 
 
 class BoundedAnswers:
@@ -17,60 +26,58 @@ class BoundedAnswers:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._answers: dict[UUID, AnswerRecord] = {}
-        self._weights: dict[UUID, int] = {}
-        self._rows: dict[UUID, bytes] = {}
+        self._kept: dict[int, _Kept] = {}
+        """By the number of the id, whose hash is made at once."""
         self._weight = 0
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._kept)
 
     def get(self, answer_id: UUID) -> AnswerRecord | None:
         """The answer, if it is still here."""
-        return self._answers.get(answer_id)
+        kept = self._kept.get(answer_id.int)
+        return None if kept is None else kept.answer
 
     def add(self, answer: AnswerRecord, row: bytes | None = None) -> int:
         """Add as the newest, with its row if it is made; how many of the oldest had to go."""
-        if answer.id in self._answers:
-            self._remove(answer.id)
-        self._answers[answer.id] = answer
-        self._weights[answer.id] = weight = _weight(answer)
+        number, weight = answer.id.int, _weight(answer)
+        if number in self._kept:
+            self._remove(number)
+        self._kept[number] = _Kept(answer, row, weight)
         self._weight += weight
-        if row is not None:
-            self._rows[answer.id] = row
         dropped = 0
         while self._weight > self._limit:
-            self._remove(next(iter(self._answers)))
+            self._remove(next(iter(self._kept)))
             dropped += 1
         return dropped
 
     def oldest(self, count: int) -> list[AnswerRecord]:
         """Up to `count` answers, oldest first; they stay."""
-        return list(islice(self._answers.values(), count))
+        return [kept.answer for kept in islice(self._kept.values(), count)]
 
     def row(self, answer: AnswerRecord) -> bytes | None:
         """What was added with the answer."""
-        return self._rows.get(answer.id)
+        kept = self._kept.get(answer.id.int)
+        return None if kept is None else kept.row
 
     def discard(self, answers: Iterable[AnswerRecord]) -> None:
         """Remove those that are still here."""
         for answer in answers:
-            if answer.id in self._answers:
-                self._remove(answer.id)
+            if answer.id.int in self._kept:
+                self._remove(answer.id.int)
 
     def drop_before(self, at: float) -> None:
         """Remove, from the oldest on, the answers that were given before that moment (seconds since 1970)."""
-        while self._answers and (oldest := next(iter(self._answers.values()))).at < at:
-            self._remove(oldest.id)
+        while self._kept and (oldest := next(iter(self._kept.values())).answer).at < at:
+            self._remove(oldest.id.int)
 
     def drop_of(self, project: ProjectId, user_id: str) -> None:
         """Remove every answer to a user."""
-        self.discard([one for one in self._answers.values() if (one.project, one.user_id) == (project, user_id)])
+        answers = [kept.answer for kept in self._kept.values()]
+        self.discard([one for one in answers if (one.project, one.user_id) == (project, user_id)])
 
-    def _remove(self, answer_id: UUID) -> None:
-        del self._answers[answer_id]
-        self._rows.pop(answer_id, None)
-        self._weight -= self._weights.pop(answer_id)
+    def _remove(self, number: int) -> None:
+        self._weight -= self._kept.pop(number).weight
 
 
 def _weight(answer: AnswerRecord) -> int:

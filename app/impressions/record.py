@@ -99,8 +99,7 @@ class Rival(NamedTuple):
     options: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class AnswerRecord:
+class AnswerRecord(NamedTuple):
     """One answer.
 
     Attributes:

@@ -1,8 +1,7 @@
 """What an answer says, and what is kept of it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -21,8 +20,7 @@ Items = list[dict[str, Any]] | orjson.Fragment
 """The items of an answer, as values or as JSON."""
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """A list with everything that it came from."""
 
     id: UUID
@@ -73,11 +71,8 @@ def _shares(ranked: Ranked, version: ServedVersion | None) -> Iterable[dict[str,
     """Of each item that the version has scored."""
     if version is None or not ranked.rows:
         return [None] * len(ranked.rows)
-    names = version.vectors.modalities
-    return [
-        None if score is None else dict(zip(names, shares, strict=True))
-        for score, shares in zip(ranked.scores, version.vectors.shares_of(ranked.rows), strict=True)
-    ]
+    every = version.vectors.shares_of(ranked.rows)
+    return [None if score is None else shares for score, shares in zip(ranked.scores, every, strict=True)]
 
 
 def record_of(made: Made) -> AnswerRecord:

@@ -150,8 +150,8 @@ class Catalogue:
 
     def rows(self, item_ids: Iterable[str]) -> list[int]:
         """Rows of the items that are known, in the given order."""
-        get = self.row_of.get
-        return [row for item_id in item_ids if (row := get(item_id)) is not None]
+        rows = [*map(self.row_of.get, item_ids)]
+        return [row for row in rows if row is not None]
 
     def showable(self, *, now: float) -> NDArray[np.bool_]:
         """Which rows may be shown [n]: available, and published by `now` (seconds since 1970).

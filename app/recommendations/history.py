@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import anyio.to_thread
 import structlog
@@ -22,8 +22,7 @@ log = structlog.get_logger(__name__)
 _REMEMBERED, _HIT, _MISS, _AWAY = (SEQUENCE_CACHE.labels(one) for one in ("remembered", "hit", "miss", "away"))
 
 
-@dataclass(frozen=True)
-class FoundPast:
+class FoundPast(NamedTuple):
     """A user's past, and what was shown lately with seconds since 1970."""
 
     past: RememberedPast

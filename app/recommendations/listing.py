@@ -1,7 +1,8 @@
 """Makes the list of a plan: one ranking, or two that are interleaved."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from app.experiments.interleaving import team_draft
 from app.recommendations.caps import Caps
@@ -16,8 +17,7 @@ from app.recommendations.state import ProjectState
 from app.recommendations.view import PINNED, Page, Ranked
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """What a list is made of besides the plan: the past, the time, the seed, what was shown lately, and the page."""
 
     history: History
@@ -27,8 +27,7 @@ class Task:
     page: Page
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(NamedTuple):
     """A page, and the version that ranked it (of an interleaving the first one)."""
 
     ranked: Ranked

@@ -4,8 +4,8 @@ Nothing here is an answer by itself: a ranking looks here first and works out wh
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 from weakref import ref
 
 import numpy as np
@@ -22,8 +22,7 @@ MAX_VERSIONS = 4
 """Versions that things are kept of: the live one and those of experiments."""
 
 
-@dataclass(frozen=True)
-class UserVector:
+class UserVector(NamedTuple):
     """A user under one version.
 
     Attributes:
@@ -84,10 +83,14 @@ class RememberedPast:
 
     Args:
         state: the past.
+
+    Attributes:
+        lasts: whether it is remembered after the request: what is worth keeping only then need not be kept.
     """
 
     def __init__(self, state: SequenceState) -> None:
         self.state = state
+        self.lasts = False
         self._newest = _Rows()
         self._versions: list[_Under] = []
 

@@ -18,7 +18,7 @@ from app.recommendations.memory import RememberedPast, UserVector
 from app.recommendations.options import RankingOptions
 from app.recommendations.reranking import pool_size
 from app.recommendations.served import ServedVersion
-from app.recommendations.shortlist import Shortlist
+from app.recommendations.shortlist import shortlists
 from app.telemetry.metrics import STAGE_SECONDS
 
 _ENCODE_SECONDS = STAGE_SECONDS.labels("encode")
@@ -180,13 +180,15 @@ def _settle(version: ServedVersion, batch: Sequence[Wanted], found: _Found) -> N
     """In the loop, where vectors are written: what was made of older ones is not kept as if it were new."""
     vectors = version.vectors
     is_new = found.revision == vectors.revision and vectors.searched_by is version.index
-    for place, one in enumerate(batch):
-        user = found.users[place]
+    users = [*found.users]
+    for one, user in zip(batch, users, strict=True):
         one.past.keep_user(vectors, UserVector(one.sequence, user, found.revision))
-        if found.rows is not None and found.scores is not None and is_new:
-            rows, scores = found.rows[place].astype(np.intp, copy=False), found.scores[place]
-            shortlist = Shortlist.of(user, rows, scores, revision=found.revision, ties=one.catalogue.pks)
+    if found.rows is not None and found.scores is not None and is_new:
+        ties = batch[0].catalogue.pks
+        lists = shortlists(users, found.rows, found.scores, revision=found.revision, ties=ties)
+        for one, shortlist in zip(batch, lists, strict=True):
             one.past.keep_shortlist(vectors, shortlist)
+    for one in batch:
         if not one.done.done():
             one.done.set_result(None)
 

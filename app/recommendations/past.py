@@ -1,15 +1,13 @@
 """Whose past an answer is made from: a user's, or that of a session without one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.recommendations.memory import RememberedPast
 from app.stores.sequence_state import SequenceState
 
 
-@dataclass(frozen=True)
-class Past:
+class Past(NamedTuple):
     """Whose past, and what it is.
 
     Attributes:

@@ -1,7 +1,7 @@
 """What a user sees: exact top of the catalogue by their history, or a fallback, after everything that was asked for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -125,7 +125,7 @@ def _fallback(task: _Task, *, now: float) -> Ranked:
     else:
         placed = _placed(task, candidates)
         ranked = _ranked(task, placed, [None] * len(placed), candidates.name)
-    return replace(ranked, fallback=candidates.name, pool=candidates.consulted)
+    return ranked._replace(fallback=candidates.name, pool=candidates.consulted)
 
 
 def _is_in_order(task: _Task) -> bool:

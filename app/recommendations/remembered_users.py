@@ -72,6 +72,7 @@ class RememberedUsers:
         if user.weight > self._limit:
             return
         self._users[project, user_id] = user
+        user.past.lasts = True
         self._weight += user.weight
         while self._weight > self._limit:
             self.forget(*next(iter(self._users)))

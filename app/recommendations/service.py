@@ -117,7 +117,7 @@ class Recommender:
     async def _answer(
         self, state: ProjectState, settled: Plan, past: Past, *, answer_id: UUID, now: float, chain: Chain
     ) -> dict[str, Any]:
-        kept = self._pages.get(past.remembered) if chain.previous_id is None else None
+        kept = self._pages.get(past.remembered) if past.remembered.lasts and chain.previous_id is None else None
         if kept is not None and not kept.holds(state, settled, now=now):
             kept = None
         if kept is None:
@@ -144,11 +144,9 @@ class Recommender:
     def _items(self, made: Made) -> Items:
         """The items of a page that was just made; it is kept if it can be given again."""
         items = items_of(made)
-        kept = (
-            None
-            if made.chain.previous_id
-            else KeptPage.of(made.state, made.plan, made.listing, items, now=made.task.now)
-        )
+        if made.chain.previous_id is not None or not made.past.remembered.lasts:
+            return items
+        kept = KeptPage.of(made.state, made.plan, made.listing, items, now=made.task.now)
         if kept is None:
             return items
         self._pages[made.past.remembered] = kept

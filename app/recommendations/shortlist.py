@@ -1,7 +1,7 @@
 """The best of a whole catalogue for one user, found once: from these a page is taken when it can be proved exact."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,7 @@ def scores_of(vectors: ItemVectors, rows: Rows, user: NDArray[np.float32]) -> Sc
     return inner_products(vectors.values[rows], user)
 
 
-@dataclass(frozen=True)
-class Shortlist:
+class Shortlist(NamedTuple):
     """Candidates for one user.
 
     Attributes:
@@ -36,25 +35,6 @@ class Shortlist:
     rest: float
     revision: int
 
-    @classmethod
-    def of(
-        cls, user: NDArray[np.float32], rows: Rows, scores: Scores, *, revision: int, ties: NDArray[np.int64]
-    ) -> "Shortlist":
-        """From what an index has found.
-
-        Args:
-            user: vector [d].
-            rows: that were found [k], best first; -1 stands for nothing.
-            scores: of these [k].
-            revision: of the item vectors that were searched.
-            ties: all different [n]; among equal scores the lower one comes first.
-        """
-        found = int(np.count_nonzero(rows >= 0))
-        rest = float(scores[-1]) if 0 < found == len(rows) else -np.inf
-        rows, scores = rows[:found], scores[:found]
-        order = np.lexsort((ties[rows], -scores))
-        return cls(user, rows[order], scores[order], rest, revision)
-
     def reaches(self, count: int) -> bool:
         """Whether it holds so many, or all that there are."""
         return len(self.rows) >= count or self.rest == -np.inf
@@ -68,3 +48,37 @@ class Shortlist:
     def proves(self, scores: Sequence[float] | Scores, count: int) -> bool:
         """Whether no other row can be better than these scores of its own, best first, `count` of them wanted."""
         return self.rest == -np.inf or (len(scores) >= count and scores[-1] > self.rest)
+
+
+def shortlists(
+    users: Sequence[NDArray[np.float32]],
+    rows: NDArray[np.int64],
+    scores: Scores,
+    *,
+    revision: int,
+    ties: NDArray[np.int64],
+) -> list[Shortlist]:
+    """One for each user, from what an index has found.
+
+    Args:
+        users: vector of each [d].
+        rows: that were found [b, k], best first; -1 stands for nothing.
+        scores: of these [b, k].
+        revision: of the item vectors that were searched.
+        ties: all different [n]; among equal scores the lower one comes first.
+    """
+    rows = rows.astype(np.intp, copy=False)
+    rest = np.where(rows[:, -1] >= 0, scores[:, -1], -np.inf).tolist()
+    found = [Shortlist(*one, revision) for one in zip(users, rows, scores, rest, strict=True)]
+    is_odd = (rows[:, -1] < 0) | (scores[:, 1:] == scores[:, :-1]).any(axis=1)
+    for user in np.flatnonzero(is_odd):
+        found[user] = _in_order(found[user], ties)
+    return found
+
+
+def _in_order(found: Shortlist, ties: NDArray[np.int64]) -> Shortlist:
+    """Without those that stand for nothing, and with equal scores in the order of `ties`."""
+    count = int(np.count_nonzero(found.rows >= 0))
+    rows, scores = found.rows[:count], found.scores[:count]
+    order = np.lexsort((ties[rows], -scores))
+    return found._replace(rows=rows[order], scores=scores[order])

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ from app.recommendations.search.refining import norms
 
 _revisions = count(1)
 """One sequence for all vectors of a process: a number kept from other vectors is older than every row of new ones."""
+
+
+SHARES_KEPT = 50_000
+"""Rows whose shares are kept ready: most answers are about few items. 300 to 500 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,13 @@ class VectorArrays:
         return VectorArrays(*(enlarged(array, capacity) for array in self.all))
 
 
+class _Shares(NamedTuple):
+    """Shares of the modalities, by row, as they were under a revision."""
+
+    revision: int
+    of_row: dict[int, dict[str, float]]
+
+
 class ItemVectors:
     """What one version knows of the items; rows are those of the catalogue beside it.
 
@@ -75,6 +87,7 @@ class ItemVectors:
         self.searched_by: object = None
         """The index that is told of every change; what another one finds may be old."""
         self._longest: float | None = None
+        self._shares = _Shares(self.revision, {})
         self._among: tuple[NDArray[np.bool_], int, NDArray[np.bool_], int] | None = None
 
     def __len__(self) -> int:
@@ -106,10 +119,15 @@ class ItemVectors:
         """How much each modality's expert has in the item's vector."""
         return dict(zip(self.modalities, self._arrays.shares[row].tolist(), strict=True))
 
-    def shares_of(self, rows: Sequence[int] | NDArray[np.integer]) -> list[list[float]]:
-        """The same of many rows at once, in the order of `modalities`."""
-        shares: list[list[float]] = self._arrays.shares[np.asarray(rows, np.intp)].tolist()
-        return shares
+    def shares_of(self, rows: Sequence[int]) -> list[dict[str, float]]:
+        """The same of each of the rows; not to be changed, they are kept while no vector changes."""
+        kept = self._shares
+        if kept.revision != self.revision or len(kept.of_row) > SHARES_KEPT:
+            kept = self._shares = _Shares(self.revision, {})
+        for row in rows:
+            if row not in kept.of_row:
+                kept.of_row[row] = self.shares(row)
+        return [kept.of_row[row] for row in rows]
 
     def with_vector(self, rows: Sequence[int] | NDArray[np.integer]) -> NDArray[np.intp]:
         """Those of the rows that the version has a vector of, in order."""

@@ -1,8 +1,7 @@
 """What a ranking looks at, and what comes out of it: `ranking.rank` is a function from the one to the other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +29,7 @@ class Scorer(Protocol):
         """User vector [d] of item vectors [s, d], oldest first."""
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """A consistent picture of a project.
 
     Attributes:
@@ -47,8 +45,7 @@ class View:
     latest: Sequence[int] = ()
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """Where in a list a page begins.
 
     Attributes:
@@ -63,8 +60,7 @@ class Page:
 FIRST_PAGE = Page()
 
 
-@dataclass(frozen=True)
-class Ranked:
+class Ranked(NamedTuple):
     """One page of a list, best first; the four sequences have one entry an item.
 
     Attributes:

@@ -25,8 +25,7 @@ Beside the state stands what was shown to the user lately, for rotation: read in
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from redis import Redis
 
@@ -56,8 +55,7 @@ CUT = b"\x01"
 VERSION_BYTES = 8
 
 
-@dataclass(frozen=True)
-class CachedPast:
+class CachedPast(NamedTuple):
     """What one read finds.
 
     Attributes:

@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 
 NUMBER_BYTES = 8
 TIME_BYTES = 8
 HEAD_BYTES = NUMBER_BYTES + TIME_BYTES
+_NUMBER, _TAIL = itemgetter(slice(NUMBER_BYTES)), itemgetter(slice(HEAD_BYTES, None))
 SEPARATOR = b"\x00"
 """Between type and item id; neither may contain it."""
 DIGEST_BYTES = 16
@@ -77,7 +79,7 @@ class SequenceState:
     def item_ids(self) -> list[str]:
         """Items of the newest events, oldest first; an item comes as often as its events do."""
         # Type and item in turn: one text to decode and to split.
-        tails = SEPARATOR.join([member[HEAD_BYTES:] for member in self.members])
+        tails = SEPARATOR.join(map(_TAIL, self.members))
         return tails.decode().split(SEPARATOR.decode())[1::2]
 
     @cached_property
@@ -110,7 +112,7 @@ class SequenceState:
     @cached_property
     def digest(self) -> bytes:
         """BLAKE2b (16 bytes) of the numbers of the newest events, each 8 bytes big-endian, in their order."""
-        numbers = b"".join([member[:NUMBER_BYTES] for member in self.members])
+        numbers = b"".join(map(_NUMBER, self.members))
         return hashlib.blake2b(numbers, digest_size=DIGEST_BYTES).digest()
 
 

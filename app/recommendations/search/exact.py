@@ -16,8 +16,6 @@ FEW_USERS = 2
 """Up to so many faiss, which reads all vectors for each user, is faster than a matrix product."""
 FEW_ITEMS = 4_096
 """Up to so many the scores of all are compared."""
-AT_ONCE = 8
-"""Users whose scores of few items are compared together: these stay in the processor's own cache."""
 SPARE = 16
 """Found beyond k: a bound for all other rows, and room for rows whose vector is gone."""
 SCORES_AT_ONCE = 1 << 20
@@ -68,16 +66,13 @@ class ExactIndex:
     def _answer(
         self, values: NDArray[np.float32], present: NDArray[np.bool_], users: NDArray[np.float32], k: int
     ) -> tuple[Rows, Scores]:
-        if len(values) <= FEW_ITEMS and len(users) > AT_ONCE:
-            parts = [self._answer(values, present, users[n : n + AT_ONCE], k) for n in range(0, len(users), AT_ONCE)]
-            return np.concatenate([one[0] for one in parts]), np.concatenate([one[1] for one in parts])
         error = rounding_error(values.shape[1]) * norms(users) * self._longest
         if len(values) <= k + SPARE:
             every = np.broadcast_to(np.arange(len(values)), (len(users), len(values)))
             answer = refined(values, present, users, Shortlist(every, np.full(len(users), -np.inf)), k)
             return answer.rows, answer.scores
-        best, rows = _found(values, present, users, k + SPARE)
-        answer = refined(values, present, users, Shortlist(rows, best.min(axis=1) + error), k)
+        lowest, rows = _found(values, present, users, k + SPARE)
+        answer = refined(values, present, users, Shortlist(rows, lowest + error), k)
         for user in np.flatnonzero(~answer.proven):
             scores = _scores(values, present, users[user])
             one = refined(values, present, users[user : user + 1], _reaching(scores, k, error[user]), k)
@@ -92,17 +87,26 @@ def _longest(vectors: NDArray[np.float32]) -> float:
 def _found(
     values: NDArray[np.float32], present: NDArray[np.bool_], users: NDArray[np.float32], count: int
 ) -> tuple[Scores, Rows]:
-    """Scores and rows [b, count] of the highest, the former with rounding errors; fewer than all rows are wanted."""
+    """The lowest of the highest scores [b], with rounding errors, and the rows of these [b, count]; not all rows."""
     if len(values) <= FEW_ITEMS:
-        scores = _scores(values, present, users)
-        rows = np.argpartition(scores, -count, axis=1)[:, -count:]
-        return np.take_along_axis(scores, rows, 1), rows
+        return _highest(_scores(values, present, users), count)
     if len(users) <= FEW_USERS:
         # Of this thread: more threads than one would wait for each other, spinning.
         faiss.omp_set_num_threads(1)
         best, rows = faiss.knn(users, values, count, metric=faiss.METRIC_INNER_PRODUCT)
-        return best, rows
-    return _batched(values, users, count)
+    else:
+        best, rows = _batched(values, users, count)
+    return best.min(axis=1), rows
+
+
+def _highest(scores: Scores, count: int) -> tuple[Scores, Rows]:
+    """Of scores [b, n] the lowest [b] of the `count` highest, and the rows of these [b, count]."""
+    lowest = np.partition(scores, -count, axis=1)[:, -count]
+    places = np.flatnonzero(scores >= lowest[:, None])
+    if len(places) == count * len(scores):
+        # Nothing ties with the lowest ones, and to find places by them is faster than to sort places.
+        return lowest, (places % scores.shape[1]).reshape(-1, count)
+    return lowest, np.argpartition(scores, -count, axis=1)[:, -count:]
 
 
 def _scores(values: NDArray[np.float32], present: NDArray[np.bool_], users: NDArray[np.float32]) -> Scores:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from app.api.fast_lane import FastLaneMiddleware
+from app.api.fast_lane import FastLane
 from app.core.config import Settings
 from app.core.types import Scope
 from app.telemetry import tracing
@@ -18,7 +18,7 @@ from tests.fixtures.fake_encoders import FakeEncoder
 from tests.fixtures.service import Service, running_service
 
 OWN = {"date", "server", "content-length", "recommendation_id", "next_cursor"}
-SERVE = FastLaneMiddleware._serve
+SERVE = FastLane._serve
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Of each request that came to the lane whether it was answered there."""
     seen: list[bool] = []
 
-    async def serve(self: FastLaneMiddleware, *args: Any) -> bool:
+    async def serve(self: FastLane, *args: Any) -> bool:
         seen.append(await SERVE(self, *args))
         return seen[-1]
 
-    monkeypatch.setattr(FastLaneMiddleware, "_serve", serve)
+    monkeypatch.setattr(FastLane, "_serve", serve)
     return seen
 
 
@@ -50,7 +50,7 @@ def closed() -> Iterator[None]:
         return False
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FastLaneMiddleware, "_serve", serve)
+        patch.setattr(FastLane, "_serve", serve)
         yield
 
 

@@ -1,7 +1,6 @@
 """The buffered log against a real database, one that is away, and answers that cannot be stored."""
 
 import asyncio
-import dataclasses
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -74,7 +73,7 @@ def full(project: ProjectId) -> AnswerRecord:
 
 async def test_what_is_read_back_is_what_was_recorded(database: Database, project: ProjectId) -> None:
     log = BufferedAnswerLog(database, flush_s=60)
-    answers = [full(project), dataclasses.replace(answer(project, ["a"]), history=None, user_id=None, version_id=None)]
+    answers = [full(project), answer(project, ["a"])._replace(history=None, user_id=None, version_id=None)]
     for one in answers:
         log.record(one)
     assert [await log.find(project, one.id) for one in answers] == answers
@@ -301,7 +300,7 @@ async def test_deleting_a_project_deletes_its_answers(database: Database, projec
 
 
 def test_everything_that_an_answer_holds_weighs() -> None:
-    heavy = dataclasses.replace(answer(OTHER, ["a"]), session=[{}] * 10, rotated={"b": 1.0}, pool=["c"] * 5)
+    heavy = answer(OTHER, ["a"])._replace(session=[{}] * 10, rotated={"b": 1.0}, pool=["c"] * 5)
     bounded = BoundedAnswers(18)
     assert bounded.add(heavy) == 0
     assert bounded.add(answer(OTHER, [])) == 1

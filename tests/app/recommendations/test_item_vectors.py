@@ -1,6 +1,7 @@
 """One version's vectors, in the rows of the catalogue."""
 
 import numpy as np
+import pytest
 
 from app.recommendations.catalogue import MIN_ROWS
 from app.recommendations.vectors import ItemVectors, VectorUpdate
@@ -69,8 +70,21 @@ def test_of_several_updates_the_last_one_counts_and_the_written_rows_are_told() 
 def test_shares_of_many_rows() -> None:
     made = vectors()
     made.apply([update("a", 1), update("c", 1)], {"a": 0, "c": 2})
-    assert made.shares_of([2, 1, 0]) == [[0.25, 0.75], [0, 0], [0.25, 0.75]]
+    some, none = made.shares(2), made.shares(1)
+    assert list(some.values()) == [0.25, 0.75]
+    assert made.shares_of([2, 1, 0]) == [some, none, some]
     assert made.shares_of([]) == []
+    made.apply([update("b", 1)], {"b": 1})
+    assert made.shares_of([1]) == [some], "what was kept is forgotten with a change"
+
+
+def test_not_all_shares_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.recommendations.vectors.SHARES_KEPT", 2)
+    made = vectors()
+    made.apply([update(name, 1) for name in "abcd"], {name: row for row, name in enumerate("abcd")})
+    for rows in ([0, 1], [2], [3], [0, 3]):
+        assert made.shares_of(rows) == [made.shares(row) for row in rows]
+        assert len(made._shares.of_row) <= 4
 
 
 def test_rows_know_whether_they_have_changed_since() -> None:

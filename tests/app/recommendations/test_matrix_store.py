@@ -57,11 +57,11 @@ def look(state: ProjectState) -> None:
     state.accept(state.look())
 
 
-def vectors_of(state: ProjectState, version: str) -> dict[str, tuple[list[float], list[float]]]:
+def vectors_of(state: ProjectState, version: str) -> dict[str, tuple[list[float], dict[str, float]]]:
     vectors = state.versions[version].vectors
     assert len(vectors) == len(state.catalogue)
     return {
-        state.catalogue.ids[row]: (vectors.values[row].tolist(), vectors.shares_of([row])[0])
+        state.catalogue.ids[row]: (vectors.values[row].tolist(), vectors.shares(row))
         for row in np.flatnonzero(vectors.present)
     }
 

@@ -12,7 +12,7 @@ from app.recommendations import remembered_users
 from app.recommendations.catalogue import Catalogue, ItemUpdate
 from app.recommendations.memory import MAX_VERSIONS, RememberedPast, UserVector
 from app.recommendations.remembered_users import EVENTS_A_USER, RememberedUser, RememberedUsers
-from app.recommendations.shortlist import Shortlist
+from app.recommendations.shortlist import Shortlist, shortlists
 from app.recommendations.vectors import ItemVectors, VectorUpdate
 from app.stores.sequence_state import SequenceEvent, SequenceState
 
@@ -41,7 +41,8 @@ def write(vectors: ItemVectors, catalogue: Catalogue, **values: float | None) ->
 
 def listed(vectors: ItemVectors, user: np.ndarray, *rows: int) -> Shortlist:
     scores = np.zeros(len(rows), np.float32)
-    return Shortlist.of(user, np.array(rows, np.intp), scores, revision=vectors.revision, ties=np.arange(9))
+    (found,) = shortlists([user], np.array([rows]), scores[None], revision=vectors.revision, ties=np.arange(9))
+    return found
 
 
 def test_rows_follow_the_catalogue() -> None:
@@ -87,7 +88,7 @@ def test_a_version_that_goes_leaves_nothing() -> None:
     past, vectors = past_of("a"), ItemVectors(width=2, modalities=())
     user = np.ones(2, np.float32)
     past.keep_user(vectors, UserVector(np.array([0]), user, vectors.revision))
-    past.keep_shortlist(vectors, listed(vectors, user))
+    past.keep_shortlist(vectors, listed(vectors, user, 0))
     del vectors
     gc.collect()
     assert [one.vectors() for one in past._versions] == [None]

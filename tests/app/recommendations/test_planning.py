@@ -1,7 +1,6 @@
 """Which options, version and scenario a request gets; and the lists of experiments."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -156,7 +155,7 @@ def test_caps_hold_for_the_whole_list_of_an_interleaving() -> None:
 def test_more_pins_than_places_do_not_make_an_interleaved_page_longer() -> None:
     both = experiment(Arm("a", 0.5, None, None), Arm("b", 0.5, "v1", None), interleaved=True)
     settled = plan(state_of(both), asked(limit=1, pinned={"i7": 1, "i6": 2}), unit="u")
-    one = replace(task(), page=Page(1, ("i0",)))
+    one = task()._replace(page=Page(1, ("i0",)))
     ranked = make_list(state_of(both), settled, one).ranked
     assert (ids_of(VIEW, ranked.rows), ranked.more) == (["i7"], True)
 

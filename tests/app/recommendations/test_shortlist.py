@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.recommendations.candidates import PersonalCandidates
 from app.recommendations.options import RankingOptions
-from app.recommendations.shortlist import Shortlist, scores_of
+from app.recommendations.shortlist import Shortlist, scores_of, shortlists
 from app.recommendations.vectors import ItemVectors
 from tests.app.recommendations.ranking_world import view_of_vectors
 
@@ -20,13 +20,14 @@ def found(vectors: ItemVectors, user: np.ndarray, count: int, *, ties: np.ndarra
     scores = scores_of(vectors, rows, user)
     best = np.argsort(-scores, kind="stable")[:count]
     short = (0, count - len(best))
-    return Shortlist.of(
-        user,
-        np.pad(rows[best], short, constant_values=-1),
-        np.pad(scores[best], short, constant_values=-np.inf),
+    (shortlist,) = shortlists(
+        [user],
+        np.pad(rows[best], short, constant_values=-1)[None],
+        np.pad(scores[best], short, constant_values=-np.inf)[None],
         revision=vectors.revision,
         ties=ties,
     )
+    return shortlist
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 50), limit=st.integers(1, 12), share=st.floats(0, 1))
@@ -56,8 +57,20 @@ def test_a_tie_at_its_end_is_not_decided() -> None:
     assert view.version is not None
     user = np.ones(2, np.float32)
     two = np.full(2, 2.0, np.float32)
-    shortlist = Shortlist.of(user, np.array([2, 3]), two, revision=1, ties=view.catalogue.pks)
+    (shortlist,) = shortlists([user], np.array([[2, 3]]), two[None], revision=1, ties=view.catalogue.pks)
     assert shortlist.best(np.ones(4, bool), 1) is None
+
+
+def test_users_of_a_batch_are_put_in_order_one_by_one() -> None:
+    users = [*np.ones((3, 2), np.float32)]
+    rows = np.array([[4, 2, 7], [5, 1, 0], [3, -1, -1]])
+    scores = np.array([[9, 8, 7], [9, 9, 7], [9, -np.inf, -np.inf]], np.float32)
+    plain, tied, short = shortlists(users, rows, scores, revision=5, ties=np.arange(9))
+    assert plain.rows.tolist() == [4, 2, 7]
+    assert plain.rest == 7
+    assert tied.rows.tolist() == [1, 5, 0]
+    assert (short.rows.tolist(), short.scores.tolist(), short.rest) == ([3], [9], -np.inf)
+    assert all(one.user is user for one, user in zip([plain, tied, short], users, strict=True))
 
 
 @pytest.mark.parametrize("among", [[3], [3, 1], list(range(ITEMS))])
