@@ -30,7 +30,8 @@ from app.telemetry import tracing
 ROUTE = "/recommend/{user_id}"
 METHOD = "GET"
 _USER = re.compile(rf"(?:{VERSION_PREFIX})?/recommend/([^/]+)")
-_READ = frozenset({b"authorization", b"x-api-key", b"x-request-id", b"accept-encoding"})
+_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
+_READ = frozenset({b"authorization", b"x-api-key", b"x-request-id", b"accept-encoding"}) | _OF_A_BODY
 _JSON = (b"content-type", b"application/json")
 _VARY = (b"vary", b"Accept-Encoding")
 _GZIP = (b"content-encoding", b"gzip")
@@ -68,6 +69,9 @@ class FastLane:
         principal = self._principal(headers)
         state = None if principal is None else edge.directory.loaded(principal.project)
         if wish is None or principal is None or state is None or not is_identifier(user_id):
+            return False
+        if not _OF_A_BODY.isdisjoint(headers):
+            # However long it is: the ordinary way has the limits.
             return False
         limiter: RateLimiter = self._state.limiter
         if not limiter.admits_now(principal):

@@ -91,6 +91,13 @@ def test_a_key_by_the_other_header(fast: Service, taken: list[bool]) -> None:
     assert taken[-1]
 
 
+def test_a_body_goes_the_ordinary_way(fast: Service, taken: list[bool]) -> None:
+    fast.client.get("/recommend/u0")
+    for content, status in ((b"{}", 200), (b"x" * (fast.settings.json_body_limit_bytes + 1), 413)):
+        assert fast.client.request("GET", "/recommend/u0", content=content).status_code == status
+        assert not taken[-1]
+
+
 def test_an_id_for_each_request(fast: Service) -> None:
     ids = {
         fast.client.get("/recommend/u0", headers={"X-Request-Id": bad}).headers["x-request-id"] for bad in ("", "a b")
