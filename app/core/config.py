@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     """How the best items for a user are found."""
     index_recall: float = Field(default=0.99, gt=0, le=1)
     """Least share of the exact best that an index has to find, or a more exact one takes its place."""
-    index_quantised_from: int = Field(default=100_000, ge=0)
+    index_quantised_from: int = Field(default=20_000, ge=0)
     """Items from which on `auto` takes 8-bit copies of the vectors."""
     index_hnsw_from: int = Field(default=1_000_000, ge=0)
     """Items from which on `auto` takes a graph."""

@@ -16,6 +16,8 @@ ROWS_AT_ONCE = 1 << 17
 USERS_AT_ONCE = 2
 """More of them together save hardly anything, and need memory for a score of every row."""
 LEVELS = 127
+ROOM = 4
+"""Blocks for each score that is wanted: with fewer, so many of the scores are looked at that it would take longer."""
 FLOATS_A_BLOCK = 3
 """The scale, and what ONNX Runtime computes ahead: 76 bytes a row were measured at width 64."""
 SMALLEST_COLUMNS, LARGEST_COLUMNS = 16, 128
@@ -53,6 +55,10 @@ class Codes:
         self._local = threading.local()
         scales = len(parts) * self._step * -(-self._width // self._columns)
         self.size_bytes = scales * (self._columns + FLOATS_A_BLOCK * values.itemsize)
+
+    def can_find(self, count: int) -> bool:
+        """Whether so few are wanted that it is worth it."""
+        return count * ROOM <= len(self._sessions) * self._step // BLOCK
 
     def best(self, users: NDArray[np.float32], count: int) -> tuple[Scores, Rows]:
         """Scores by the codes and rows [b, count] of the highest, in no order; beyond the last vector scores are 0."""

@@ -14,8 +14,14 @@ MICROSOFT = "com.microsoft"
 BLOCK = 256
 """Scores that share one maximum: only the blocks of the highest maxima are looked at."""
 USERS, ITEMS, COUNT, BLOCKS = "users", "items", "count", "blocks"
-SCORES, MAXIMA = "scores", "maxima"
-TENSOR_TYPES = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.int64): TensorProto.INT64}
+SCORES, MAXIMA, PRODUCTS = "scores", "maxima", "products"
+TENSOR_TYPES = {
+    np.dtype(np.float32): TensorProto.FLOAT,
+    np.dtype(np.int64): TensorProto.INT64,
+    np.dtype(np.int32): TensorProto.INT32,
+    np.dtype(np.int8): TensorProto.INT8,
+    np.dtype(np.uint8): TensorProto.UINT8,
+}
 
 
 def exact_graph() -> bytes:
@@ -74,6 +80,14 @@ def quantised_graph(codes: NDArray[np.uint8], scales: NDArray[np.float32], width
     constants: dict[str, NDArray[Any]] = {"codes": codes, "scales": scales.reshape(-1)}
     outputs = [_tensor(SCORES, np.float32, "b", len(codes)), _tensor(MAXIMA, np.float32, "b", len(codes) // BLOCK)]
     return _model([matmul, *_maxima()], [_tensor(USERS, np.float32, "b", width)], outputs, constants)
+
+
+def product_graph(kind: type[np.int8 | np.uint8]) -> bytes:
+    """Codes [c, d] and users [d, b] → products [c, b], in whole numbers; in uint8 128 stands for zero."""
+    zeros = {"zero": np.array(128, np.uint8), "zero_of_users": np.array(128 if kind is np.uint8 else 0, kind)}
+    node = helper.make_node("MatMulInteger", [ITEMS, USERS, *zeros], [PRODUCTS])
+    inputs = [_tensor(ITEMS, np.uint8, "c", "d"), _tensor(USERS, kind, "d", "b")]
+    return _model([node], inputs, [_tensor(PRODUCTS, np.int32, "c", "b")], zeros)
 
 
 def _maxima() -> list[NodeProto]:

@@ -20,5 +20,5 @@ class IndexPolicy:
 
     kind: IndexChoice = "auto"
     recall: float = 0.99
-    quantised_from: int = 100_000
+    quantised_from: int = 20_000
     hnsw_from: int = 1_000_000

@@ -3,19 +3,33 @@
 import numpy as np
 import pytest
 
+from app.recommendations.search import codes as codes_module
 from app.recommendations.search import exact as exact_module
+from app.recommendations.search import quantised as quantised_module
 from app.recommendations.search.exact import ExactIndex
 from app.recommendations.search.quantised import QuantisedIndex
 from tests.app.recommendations.search.catalogues import Build, assert_exact, catalogue, clusters, users
 
-KINDS = [ExactIndex, QuantisedIndex]
+KINDS: dict[str, Build] = {
+    "exact": ExactIndex,
+    "quantised": QuantisedIndex,
+    "quantised, users apart": QuantisedIndex,
+    "quantised, users together": QuantisedIndex,
+}
 FEW, MANY = 300, 4_500
 """Below and above the size from which the exact index no longer compares all scores."""
 
 
 @pytest.fixture(params=KINDS)
-def build(request: pytest.FixtureRequest) -> Build:
-    return request.param
+def build(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Build:
+    if request.param == "quantised, users apart":
+        # However many, and however much of the codes has to be looked at.
+        monkeypatch.setattr(quantised_module, "MANY_USERS", 1_000)
+        monkeypatch.setattr(codes_module, "ROOM", 1e-3)
+    if request.param == "quantised, users together":
+        monkeypatch.setattr(quantised_module, "MANY_USERS", 1)
+        monkeypatch.setattr(quantised_module, "SOME_USERS", 1)
+    return KINDS[request.param]
 
 
 @pytest.mark.parametrize("rows", [1, 17, FEW, MANY])
@@ -55,6 +69,18 @@ def test_among_equals_the_lower_row_comes_first(build: Build, rows: int, batch: 
     vectors = catalogue(rows)
     vectors.values[:] = vectors.values[np.arange(rows) % 3]
     assert_exact(build(vectors), vectors, users(batch), 10)
+
+
+def test_a_user_gets_the_same_in_any_company(build: Build) -> None:
+    vectors = catalogue(MANY, 20, absent=0.1)
+    vectors.values[100:140] = vectors.values[60:100]
+    index, asked = build(vectors), users(33, 20)
+    assert_exact(index, vectors, asked, 12)
+    rows, scores = index.search(asked, 12)
+    for count in range(1, 33):
+        some_rows, some_scores = index.search(asked[:count], 12)
+        assert some_rows.tolist() == rows[:count].tolist()
+        assert some_scores.tolist() == scores[:count].tolist()
 
 
 def test_users_and_items_of_zeros(build: Build) -> None:
@@ -126,6 +152,7 @@ def test_reports() -> None:
     vectors = catalogue(1_000, 64, absent=0.5)
     exact, codes = ExactIndex(vectors).report, QuantisedIndex(vectors).report
     assert (exact.kind, exact.items, exact.recall, exact.size_bytes) == ("exact", vectors.present.sum(), None, 0)
-    # 1,000 rows are filled up to 1,024 of 64 codes, one scale and two floats of ONNX Runtime.
+    # 1,000 rows are filled up to 1,024 of 64 codes, one scale and two floats of ONNX Runtime; and for batches again,
+    # with the number of each row, and a scale and two bounds for 16 rows.
     assert (codes.kind, codes.items, codes.recall) == ("quantised", vectors.present.sum(), 1.0)
-    assert codes.size_bytes == 1_024 * (64 + 12)
+    assert codes.size_bytes == 1_024 * (64 + 12) + 1_024 * (64 + 4) + 1_024 // 16 * 12
