@@ -92,7 +92,7 @@ class UserEncoderConfig:
     """The sequential user encoder; its width is the item vectors' width.
 
     `serving_precision` is how it is served: with `int8` matrices if its vectors stay the same (`model.quantise`), which
-    `auto` wants from width 128 on.
+    `auto` wants from width 64 on.
     """
 
     max_length: int = integer(50, 1, 1000)

@@ -28,6 +28,7 @@ from model.methods.assembly import build_network
 from model.methods.registry import REGISTRY
 from model.modules.recommender import Recommender
 from model.modules.score import PrefixEncoder
+from model.modules.served_encoder import for_serving
 from model.quantise import asked_users, is_wanted, quantise_user_encoder
 from model.runtime import open_session
 from model.train import Trained
@@ -164,6 +165,7 @@ def _require_parity(parity: Mapping[str, float]) -> None:
 def _export_user_encoder(trained: Trained, path: Path) -> float:
     """Writes the user encoder and returns its largest difference to torch over batches and lengths of all kinds."""
     network = _LastPosition(cast(nn.Module, trained.recommender.encoding)).eval()
+    served = _LastPosition(for_serving(network.encoder)).eval()
     longest, width = trained.config.user_encoder.max_length, trained.vectors.shape[1]
     rng = np.random.default_rng(0)
 
@@ -172,7 +174,7 @@ def _export_user_encoder(trained: Trained, path: Path) -> float:
         return torch.from_numpy(sequences), torch.from_numpy(rng.integers(1, steps + 1, users))
 
     shapes = ({0: DYNAMIC, 1: DYNAMIC}, {0: DYNAMIC})
-    _write(network, example(3, max(longest - 1, 1)), path, (["sequences", "lengths"], ["users"], shapes))
+    _write(served, example(3, max(longest - 1, 1)), path, (["sequences", "lengths"], ["users"], shapes))
     sizes = [(1, 1), (1, longest), (2, min(2, longest)), (5, max(longest // 2, 1)), (7, longest)]
     return _largest_difference(network, path, [example(*size) for size in sizes])
 

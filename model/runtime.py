@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from model import artifact
 
 CPU = ("CPUExecutionProvider",)
-USERS_AT_ONCE = 8
-"""More of them, sorted by length, cost no less each: the cache is full, and there is more padding."""
+USERS_AT_ONCE = 16
+"""More of them, sorted by length, hardly cost less each: the cache is full, and there is more padding."""
 
 
-def open_session(path: Path, providers: Sequence[str] | None = None, *, threads: int = 1) -> Any:
-    """Opens an ONNX file; idle threads sleep instead of spinning, since the process has other work."""
+def open_session(network: Path | bytes, providers: Sequence[str] | None = None, *, threads: int = 1) -> Any:
+    """Opens an ONNX file, or its bytes; idle threads sleep instead of spinning: the process has other work."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(path, options, providers=list(providers or CPU))
+    return onnxruntime.InferenceSession(network, options, providers=list(providers or CPU))
 
 
 class ItemTower:
@@ -106,7 +106,7 @@ class UserEncoder:
 
         Args:
             sequences: float32 [b, s, d_e], right-aligned, the most recent item last, 1 <= s <= max_length; what
-                stands in the padding on the left is not read.
+                stands in the padding on the left is not read, but must be finite.
             lengths: int64 [b], items of each sequence, 1 <= length <= s.
 
         Returns:
@@ -122,7 +122,7 @@ class UserEncoder:
         return encoded
 
     def encode_many(self, sequences: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Encodes b users whose sequences differ in length, each with little padding.
+        """Encodes b users whose sequences differ in length; each gets the vector that it gets alone.
 
         Args:
             sequences: of each user float32 [s_i, d_e], s_i >= 1, the most recent item last; the newest `max_length`
@@ -135,10 +135,8 @@ class UserEncoder:
         lengths = np.array([len(one) for one in newest], dtype=np.int64)
         order = np.argsort(lengths, kind="stable")
         users: NDArray[np.float32] = np.empty((len(newest), newest[0].shape[1]), dtype=np.float32)
-        # 8-bit activations are scaled over a whole run: a user's vector must not depend on who else is in it.
-        at_once = 1 if self.is_int8 else USERS_AT_ONCE
-        for start in range(0, len(order), at_once):
-            rows = order[start : start + at_once]
+        for start in range(0, len(order), USERS_AT_ONCE):
+            rows = order[start : start + USERS_AT_ONCE]
             users[rows] = self.encode(_padded([newest[row] for row in rows]), lengths[rows])
         return users
 

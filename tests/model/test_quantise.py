@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from model import artifact, quantise
@@ -26,9 +27,9 @@ def int8(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Version:
 
 @pytest.mark.parametrize(
     ("width", "precision", "wanted"),
-    [(64, "auto", False), (128, "auto", True), (256, "fp32", False), (64, "int8", True)],
+    [(62, "auto", False), (64, "auto", True), (256, "fp32", False), (16, "int8", True)],
 )
-def test_auto_means_8_bits_for_wide_encoders(width: int, precision: str, wanted: bool) -> None:
+def test_auto_means_8_bits_except_for_narrow_encoders(width: int, precision: str, wanted: bool) -> None:
     config = parse_config("id", {"item_width": width, "serving_precision": precision})
     assert quantise.is_wanted(config) is wanted
 
@@ -74,10 +75,24 @@ def test_users_are_asked_about_what_can_be_recommended(crossan: Version) -> None
 
 
 def test_a_user_does_not_depend_on_who_is_encoded_together(int8: Version) -> None:
-    """Activations are scaled over a whole run: one that is far off would make those of the others coarse."""
+    """To the last bit, whatever the others' length and however far off they are: scales are fixed, padding unseen."""
     encoder = UserEncoder(int8.folder)
     rng = np.random.default_rng(0)
     width = int8.trained.vectors.shape[1]
-    sequences = [scale * rng.standard_normal((3, width)).astype(np.float32) for scale in (1, 100)]
+    scales = rng.choice([1, 100], 40).tolist()
+    sequences = [scale * rng.standard_normal((1 + row % 10, width), np.float32) for row, scale in enumerate(scales)]
     together = encoder.encode_many(sequences)
-    assert together[0].tolist() == encoder.encode_many(sequences[:1])[0].tolist()
+    for sequence, user in zip(sequences, together, strict=True):
+        assert user.tolist() == encoder.encode_many([sequence])[0].tolist()
+        assert user.tolist() == encoder.encode(sequence[None], np.array([len(sequence)]))[0].tolist()
+
+
+def test_ranges_come_from_users_without_their_padding(int8: Version) -> None:
+    """What stands in the padding, here far off, is not what an activation is."""
+    sequences, lengths = quantise.asked_users(int8.trained, int8.dataset.interactions)
+    lengths = np.minimum(lengths, 3)
+    network = onnx.load(int8.folder / artifact.USER_ENCODER)
+    expected = quantise._ranges(network, sequences[:, -3:], lengths)
+    sequences[:, :-3] = 1e6
+    assert quantise._ranges(network, sequences, lengths) == expected
+    assert all(found.least <= 0 < found.largest for found in expected.values())
