@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from app.recommendations.filters.evaluate import FilterEngine
 from app.recommendations.filters.syntax import Exists, Filter, Kind, Literal, Membership, Path, Source
+from app.stores.sequence_state import item_id_of
 
 GROWTH = 1.5
 MIN_ROWS = 1_024
 WORN = 0.5
 """Share of rows without an item from which on a catalogue had better be read anew."""
+SEEN_KEPT = 200_000
+"""Names of seen items whose rows are kept ready: about 150 bytes each."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 NEVER = -np.inf
 """Time of publication of an item without one, in seconds since 1970: it is out at any time."""
@@ -52,6 +55,7 @@ class Catalogue:
         self.row_of: dict[str, int] = {}
         self.deleted = 0
         """Rows whose item is no more."""
+        self._row_of_seen: dict[bytes, int] = {}
         self._categories: list[tuple[str, ...]] = []
         self._attributes: list[Mapping[str, Any]] = []
         self._pks = np.zeros(MIN_ROWS, np.int64)
@@ -152,6 +156,21 @@ class Catalogue:
         """Rows of the items that are known, in the given order."""
         rows = [*map(self.row_of.get, item_ids)]
         return [row for row in rows if row is not None]
+
+    def rows_of_seen(self, members: Sequence[bytes]) -> list[int]:
+        """Rows of the items that are known of some `SeenItem.member`, in the given order; an item keeps its row."""
+        rows = [*map(self._row_of_seen.get, members)]
+        if None in rows:
+            rows = [*map(self._find_seen, members)]
+        return [row for row in rows if row is not None]
+
+    def _find_seen(self, member: bytes) -> int | None:
+        row = self.row_of.get(item_id_of(member))
+        if row is not None:
+            if len(self._row_of_seen) >= SEEN_KEPT:
+                self._row_of_seen.clear()
+            self._row_of_seen[member] = row
+        return row
 
     def showable(self, *, now: float) -> NDArray[np.bool_]:
         """Which rows may be shown [n]: available, and published by `now` (seconds since 1970).

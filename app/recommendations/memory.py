@@ -3,9 +3,9 @@
 Nothing here is an answer by itself: a ranking looks here first and works out what is missing, with the same result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from weakref import ref
 
 import numpy as np
@@ -18,6 +18,7 @@ from app.recommendations.vectors import ItemVectors
 from app.stores.sequence_state import SequenceState
 
 Rows = NDArray[np.intp]
+Name = TypeVar("Name", str, bytes)
 MAX_VERSIONS = 4
 """Versions that things are kept of: the live one and those of experiments."""
 
@@ -49,12 +50,12 @@ class _Rows:
         self._size = 0
         self._found: Rows = np.empty(0, np.intp)
 
-    def of(self, catalogue: Catalogue, item_ids: Sequence[str]) -> Rows:
+    def of(self, catalogue: Catalogue, items: Sequence[Name], find: Callable[[Sequence[Name]], list[int]]) -> Rows:
         """Rows of those items that the catalogue has, in order; the items are the same each time."""
         is_same = self._catalogue is not None and self._catalogue() is catalogue
         # One that was unknown may have come since; one that is known keeps its row.
-        if not is_same or (len(self._found) < len(item_ids) and self._size != len(catalogue)):
-            self._found = np.asarray(catalogue.rows(item_ids), np.intp)
+        if not is_same or (len(self._found) < len(items) and self._size != len(catalogue)):
+            self._found = np.asarray(find(items), np.intp)
             self._catalogue, self._size = ref(catalogue), len(catalogue)
         return self._found
 
@@ -118,11 +119,11 @@ class RememberedPast:
 
     def rows(self, catalogue: Catalogue) -> Rows:
         """Rows of those of the newest items that the catalogue has, oldest first."""
-        return self._newest.of(catalogue, self.state.item_ids)
+        return self._newest.of(catalogue, self.state.seen_members, catalogue.rows_of_seen)
 
     def older_rows(self, catalogue: Catalogue) -> Rows:
         """Rows of the items that only older events have made seen."""
-        return self._older.of(catalogue, self.state.older_ids)
+        return self._older.of(catalogue, self.state.older_ids, catalogue.rows)
 
     def seen_rows(self, catalogue: Catalogue) -> Rows:
         """Rows of everything that any event has made seen; some may come twice."""

@@ -58,6 +58,11 @@ class SeenItem:
         return cls(item_id.decode(), kind.decode(), int(time_us))
 
 
+def item_id_of(member: bytes) -> str:
+    """The item of a `SeenItem.member`."""
+    return member.partition(SEPARATOR)[2].decode()
+
+
 @dataclass(frozen=True)
 class SequenceState:
     """A user's past; what a ranking does not need of it is never unpacked.
@@ -76,11 +81,15 @@ class SequenceState:
         return cls([event.member for event in events], list(older))
 
     @cached_property
+    def seen_members(self) -> list[bytes]:
+        """Of the newest events what a `SeenItem.member` of each is, oldest first."""
+        return [*map(_TAIL, self.members)]
+
+    @cached_property
     def item_ids(self) -> list[str]:
         """Items of the newest events, oldest first; an item comes as often as its events do."""
         # Type and item in turn: one text to decode and to split.
-        tails = SEPARATOR.join(map(_TAIL, self.members))
-        return tails.decode().split(SEPARATOR.decode())[1::2]
+        return SEPARATOR.join(self.seen_members).decode().split(SEPARATOR.decode())[1::2]
 
     @cached_property
     def older_ids(self) -> list[str]:

@@ -3,11 +3,13 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import ref
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.recommendations.catalogue import MIN_ROWS, NEVER, Catalogue, ItemUpdate
 from app.recommendations.filters import parse
+from app.stores.sequence_state import SeenItem
 
 NOW = 1_000.0
 
@@ -161,3 +163,14 @@ def test_a_catalogue_goes_with_its_last_reference() -> None:
         assert kept() is None
     finally:
         gc.enable()
+
+
+def test_seen_items_are_found_once_they_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.recommendations.catalogue.SEEN_KEPT", 2)
+    made = catalogue(update("a"), update("b"), update("ü"))
+    seen = [SeenItem(name, kind, 0).member for name in ("ü", "late", "a") for kind in ("view", "buy")]
+    for _ in range(2):
+        assert made.rows_of_seen(seen) == [2, 2, 0, 0]
+        assert made.rows_of_seen(seen[:2]) == [2, 2]
+    made.apply([update("late"), update("a", deleted=True)])
+    assert made.rows_of_seen(seen) == [2, 2, 3, 3, 0, 0]
