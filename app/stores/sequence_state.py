@@ -112,13 +112,13 @@ class SequenceState:
             if (types is None or event.type in types) and (since_us is None or event.time_us >= since_us)
         ]
 
-    @cached_property
+    @property
     def through(self) -> int:
         """The highest number among the newest events, 0 without any."""
         # A member begins with its number, highest byte first, so the numbers are in the order of the members.
         return int.from_bytes(max(self.members, default=b"")[:NUMBER_BYTES], "big")
 
-    @cached_property
+    @property
     def digest(self) -> bytes:
         """BLAKE2b (16 bytes) of the numbers of the newest events, each 8 bytes big-endian, in their order."""
         numbers = b"".join(map(_NUMBER, self.members))
