@@ -21,6 +21,18 @@ from tests.fixtures.tiny_models import tiny_specs
 TEMPLATE = "crossan_template"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Files are handed to processes in the order below; xdist would put those with few tests last, the slowest ones."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with tests that start processes come first, lest one process be left alone with them in the end."""
+    slow = {item.path for item in items if item.get_closest_marker("e2e")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def services() -> Iterator[Endpoints]:
     """PostgreSQL and Valkey from their wheels, for the whole session."""

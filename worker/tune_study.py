@@ -152,7 +152,8 @@ def _storage(database_url: str) -> RDBStorage:
         # IF NOT EXISTS would ask for the privilege to create one even where there is one.
         if connection.scalar(text("SELECT to_regnamespace(:name) IS NULL"), {"name": SCHEMA}):
             connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
-        return RDBStorage(database_url, engine_kwargs={"connect_args": own, "pool_pre_ping": True})
+        # Without a pool: of a storage that can't be made for lack of a privilege, nobody could close the connections.
+        return RDBStorage(database_url, engine_kwargs={"connect_args": own, "poolclass": NullPool})
 
 
 def _study(storage: RDBStorage, key: StudyKey) -> Study:

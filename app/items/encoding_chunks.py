@@ -88,15 +88,16 @@ class ChunkTaker:
         """Remember how fast an encoder is: its next chunk is as large as suits that."""
         self._per_s[encoder.fingerprint] = contents / max(seconds, 1e-3)
 
-    def take(self, job: JobNames, encoder: Specified, besides: Sequence[Claim]) -> Chunk:
+    def take(self, job: JobNames, encoder: Specified, besides: Sequence[Claim], *, awaited: bool = False) -> Chunk:
         """Contents that nobody is at, decoded; none if there are none. If it fails they are given back.
 
         Args:
             job: that takes them.
             encoder: they are for.
             besides: what the job is at now.
+            awaited: whether the encoder stands still until it is there: then it is half of what goes through at once.
         """
-        claims = self._claim(job, encoder, besides)
+        claims = self._claim(job, encoder, besides, awaited)
         chunk = Chunk()
         started = time.monotonic()
         try:
@@ -121,9 +122,10 @@ class ChunkTaker:
             with self._database.transaction() as transaction:
                 EncodingRepository(transaction, project).release(claims)
 
-    def _claim(self, job: JobNames, encoder: Specified, besides: Sequence[Claim]) -> Sequence[Claim]:
+    def _claim(self, job: JobNames, encoder: Specified, besides: Sequence[Claim], awaited: bool) -> Sequence[Claim]:
         size = encoder.spec.batch_size
-        limit = min(self._most, max(size, round(self._per_s.get(encoder.fingerprint, 0) * CHUNK_S)))
+        wanted = max(size, round(self._per_s.get(encoder.fingerprint, 0) * CHUNK_S))
+        limit = min(self._most, -(-size // 2) if awaited else wanted)
         with self._database.transaction() as transaction:
             work = EncodingRepository(transaction, job.project)
             claims = work.claim(encoder.fingerprint, job=job.id, limit=limit, besides=besides)
@@ -176,7 +178,7 @@ class ChunkLine(Generic[AnEncoder]):
         return self._barren >= len(self._line)
 
     def __enter__(self) -> Self:
-        self._ask(())
+        self._ask((), awaited=True)
         return self
 
     def __exit__(
@@ -205,7 +207,7 @@ class ChunkLine(Generic[AnEncoder]):
                 self._taker.give_back(self._job.project, future.result().claims)
             self._ask(())
 
-    def _ask(self, besides: Sequence[Claim]) -> None:
+    def _ask(self, besides: Sequence[Claim], *, awaited: bool = False) -> None:
         """Have the chunk of the next turn taken, if there is one."""
         self._coming = None
         if self.is_exhausted or (self._turns_due <= 0 and time.monotonic() >= self._until):
@@ -213,4 +215,4 @@ class ChunkLine(Generic[AnEncoder]):
         self._turns_due -= 1
         encoder = self._line[0]
         self._line.rotate(-1)
-        self._coming = (encoder, self._thread.submit(self._taker.take, self._job, encoder, besides))
+        self._coming = (encoder, self._thread.submit(self._taker.take, self._job, encoder, besides, awaited=awaited))

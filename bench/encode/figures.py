@@ -52,9 +52,10 @@ def measure(options: Options) -> Iterator[tuple[str, Figure]]:
 
 
 def _end_to_end(spec: EncoderSpec, contents: list[bytes], options: Options) -> Figure:
-    bare = BareForward(spec, contents)
+    encoder = load_encoder(spec)
+    bare = BareForward(spec, contents, batch_size=encoder.batch_size)
     with _settings(spec) as settings:
-        worker = Worker(settings, {spec.modality: load_encoder(spec)})
+        worker = Worker(settings, {spec.modality: encoder})
         worker.upload(spec.modality, contents, settings.data_dir)
         worker.encode_all(spec.modality)
         bare.run()

@@ -17,13 +17,14 @@ class BareForward:
     Args:
         spec: of the encoder.
         contents: raw media.
+        batch_size: of one pass, as in the encoder that is measured.
     """
 
-    def __init__(self, spec: EncoderSpec, contents: Sequence[bytes]) -> None:
+    def __init__(self, spec: EncoderSpec, contents: Sequence[bytes], *, batch_size: int) -> None:
         parts = take_apart(spec).parts
         self._tower, self._arguments = parts.tower.eval(), parts.arguments
         samples: list[Any] = [decode(spec, content, DecodeLimits()) for content in contents]
-        rows = batched(parts.frontend, samples, spec.batch_size)
+        rows = batched(parts.frontend, samples, batch_size)
         self._batches = [parts.frontend([samples[row] for row in batch]).inputs for batch in rows]
 
     @torch.inference_mode()

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoFeatureExtractor
 
+from model.encoders.architecture import Architecture, architecture_of
 from model.encoders.decode import Sample
-from model.encoders.parts import Architecture, Batch, EncoderError, Frontend, Parts, architecture_of
+from model.encoders.log_mel import LogMel
+from model.encoders.parts import Batch, EncoderError, Frontend, Parts
 from model.encoders.spec import EncoderSpec
 
 _EXTRACTORS: Any = AutoFeatureExtractor
@@ -48,16 +50,18 @@ class WhisperFrontend:
     """Log-mel spectrograms, padded with silence to the next full second only.
 
     Attributes:
-        extractor: of transformers.
+        log_mel: makes the spectrograms.
+        rate: samples in a second of sound.
         positions_per_s: positions of the encoder in a second of sound.
     """
 
-    extractor: Any
+    log_mel: LogMel
+    rate: int
     positions_per_s: int
 
     def bucket(self, sample: Sample) -> int:
         """Whole seconds."""
-        return -(-len(sample) // int(self.extractor.sampling_rate))
+        return -(-len(sample) // self.rate)
 
     def size(self, sample: Sample) -> int:
         """Within a bucket all cost the same."""
@@ -65,12 +69,9 @@ class WhisperFrontend:
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         """Sounds b x [samples] -> input_features [b, mels, frames]; the mask [b, t] is true where there was sound."""
-        rate = self.extractor.sampling_rate
         seconds = max(self.bucket(sample) for sample in samples)
-        features = self.extractor(
-            list(samples), sampling_rate=rate, padding="max_length", max_length=seconds * rate, return_tensors="pt"
-        )["input_features"]
-        real = torch.tensor([math.ceil(len(sample) * self.positions_per_s / rate) for sample in samples])
+        features = self.log_mel(samples, samples=seconds * self.rate)
+        real = torch.tensor([math.ceil(len(sample) * self.positions_per_s / self.rate) for sample in samples])
         mask = torch.arange(seconds * self.positions_per_s) < real.unsqueeze(1)
         return Batch({"input_features": features}, mask)
 
@@ -141,7 +142,8 @@ FrontendOf = Callable[[Any, Any], Frontend]
 
 
 def _whisper_frontend(extractor: Any, config: Any) -> Frontend:
-    return WhisperFrontend(extractor, round(config.max_source_positions / extractor.chunk_length))
+    positions_per_s = round(config.max_source_positions / extractor.chunk_length)
+    return WhisperFrontend(LogMel.like(extractor), extractor.sampling_rate, positions_per_s)
 
 
 def _wave_frontend(extractor: Any, config: Any) -> Frontend:

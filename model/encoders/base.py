@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from model.encoders import audio, image, text, video
 from model.encoders.ahead import ahead
 from model.encoders.decode import Sample
 from model.encoders.int8 import INT8, LEAST_COSINE, layer_cosines, quantise, trial_sample
+from model.encoders.loading import load_parts
 from model.encoders.parts import Batch, EncoderError, Frontend, Parts
 from model.encoders.source import fingerprint, locate
 from model.encoders.spec import EncoderSpec
 
 __all__ = ["Encoder", "EncoderError", "NonFiniteStates", "batched", "load_encoder"]
 
-Loader = Callable[[EncoderSpec, Path, torch.dtype], Parts]
-"""Loads the parts of an encoder from a folder, with weights of the given type."""
-
-LOADERS: Mapping[str, Loader] = {
-    "text": text.load,
-    "image": image.load,
-    "audio": audio.load,
-    "video": video.load,
-    "frames": video.load_frames,
-}
+CPU_POSITIONS = 2_048
+"""Positions of one forward pass on a CPU, at most. With more, each layer gets its memory anew from the system, page by
+page, which can take a sixth of the time; and there is nothing to gain."""
 
 
 class NonFiniteStates(EncoderError, ArithmeticError):
@@ -49,6 +41,7 @@ class Encoder:
     Attributes:
         spec: what it was loaded from.
         fingerprint: sha256 (hex) of what decides its output; the same wherever its files lie.
+        batch_size: samples of a forward pass; on a CPU only as many as its caches and its allocator take well.
         layers: stored states of a sample: one after each layer and one before the first, or those that the spec lists.
         width: of one state.
         parity: of an encoder in int8, each layer's cosine to its states in float32 on noise; else empty.
@@ -75,9 +68,15 @@ class Encoder:
         self._example = parts.example
         self.parity: tuple[float, ...] = ()
         try:
-            _, self.layers, self.width = self.encode([self._example]).shape
+            batch = parts.frontend([self._example])
+            hidden = self._hidden(batch)
+            states = self._pooled(hidden, batch.mask)
+            _, self.layers, self.width = states.shape
         except (RuntimeError, IndexError, ValueError, TypeError) as error:
             raise EncoderError(f"{spec.model} cannot run an input of the size asked for: {error}") from error
+        _check_finite(states)
+        most = max(1, CPU_POSITIONS // hidden[0].shape[:2].numel()) if self._device.type == "cpu" else spec.batch_size
+        self.batch_size = min(spec.batch_size, most)
 
     def encode(self, samples: Sequence[Sample]) -> np.ndarray:
         """Encodes n samples, from `model.encoders.decode.decode` with the same spec.
@@ -97,7 +96,9 @@ class Encoder:
             return np.empty((0, self.layers, self.width), np.float16)
         rows: list[int] = []
         blocks: list[np.ndarray] = []
-        for batch_rows, batch in ahead(self._batches(samples)):
+        batches = self._batches(samples)
+        # A pass on a CPU takes every core already: threads that make the next batch meanwhile only hold it up.
+        for batch_rows, batch in batches if self._device.type == "cpu" else ahead(batches):
             rows.extend(batch_rows)
             blocks.append(self._forward(batch))
         states = np.empty((len(samples), *blocks[0].shape[1:]), np.float16)
@@ -108,7 +109,7 @@ class Encoder:
     def _batches(self, samples: Sequence[Sample]) -> Iterator[tuple[list[int], Batch]]:
         """The rows of each batch, and the batch."""
         frontend = self._parts.frontend
-        for rows in batched(frontend, samples, self.spec.batch_size):
+        for rows in batched(frontend, samples, self.batch_size):
             yield rows, frontend([samples[row] for row in rows])
 
     def check(self) -> None:
@@ -120,14 +121,22 @@ class Encoder:
         """
         self.encode([self._example])
 
-    @torch.inference_mode()
     def _forward(self, batch: Batch) -> np.ndarray:
         """One forward pass: b * views rows in, float16 [b, layers, width] out."""
+        return self._pooled(self._hidden(batch), batch.mask)
+
+    @torch.inference_mode()
+    def _hidden(self, batch: Batch) -> Sequence[Tensor]:
+        """The stored hidden states: layers of [b * views, t, width]."""
         inputs = {name: self._placed(tensor) for name, tensor in batch.inputs.items()}
-        mask = None if batch.mask is None else batch.mask.to(self._device)
         output = self._tower(**inputs, **self._parts.arguments, output_hidden_states=True)
-        stored = self._parts.stored(output.hidden_states)
-        states = _stack([self._parts.pool(hidden.float(), mask) for hidden in stored])
+        return self._parts.stored(output.hidden_states)
+
+    @torch.inference_mode()
+    def _pooled(self, hidden: Sequence[Tensor], mask: Tensor | None) -> np.ndarray:
+        """Layers of [b * views, t, width] and the mask [b * views, t] -> float16 [b, layers, width]."""
+        mask = None if mask is None else mask.to(self._device)
+        states = _stack([self._parts.pool(layer.float(), mask) for layer in hidden])
         by_sample = states.reshape(-1, self._parts.views, *states.shape[1:]).mean(dim=1)
         return np.asarray(by_sample.half().cpu())
 
@@ -189,7 +198,7 @@ def load_encoder(spec: EncoderSpec, device: str = "cpu", *, compiled: bool = Fal
         EncoderError: they cannot be used as the spec asks.
     """
     source = locate(spec)
-    parts = LOADERS[spec.loader](spec, source.folder, weights_dtype(spec, device))
+    parts = load_parts(spec, source.folder, weights_dtype(spec, device))
     names = fingerprint(spec, source)
     if compiled:
         parts.tower.compile(dynamic=True)

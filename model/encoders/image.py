@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from transformers import AutoImageProcessor, CLIPVisionModel, SiglipVisionModel
 
+from model.encoders.architecture import Architecture, architecture_of
 from model.encoders.decode import Sample
-from model.encoders.parts import Architecture, Batch, EncoderError, Parts, architecture_of
+from model.encoders.parts import Batch, EncoderError, Parts
 from model.encoders.spec import EncoderSpec
 
 _PROCESSORS: Any = AutoImageProcessor

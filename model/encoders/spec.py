@@ -66,7 +66,7 @@ class EncoderSpec:
             device, in float32. "int8" is for a CPU: linear layers in 8 bits, about half the time.
         layers: which hidden states are stored, ascending; 0 is the embeddings, -1 the last; None (or "all") is all.
             A method takes the first one stored for the embeddings, which it may not read.
-        batch_size: samples in one forward pass; it does not change the result.
+        batch_size: samples in one forward pass, at most; it does not change the result.
     """
 
     modality: str

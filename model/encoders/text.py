@@ -16,8 +16,9 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
 
+from model.encoders.architecture import Architecture
 from model.encoders.decode import Sample
-from model.encoders.parts import Architecture, Batch, EncoderError, Parts, model_type, resolve_layers
+from model.encoders.parts import Batch, EncoderError, Parts, model_type, resolve_layers
 from model.encoders.spec import EncoderSpec
 
 _BERT_LIKE = Architecture()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from model.encoders.base import LOADERS
+from model.encoders.loading import load_parts
 from model.encoders.parts import Batch, Parts
 from model.encoders.source import fingerprint, locate
 from model.encoders.spec import EncoderSpec
@@ -53,7 +53,7 @@ def take_apart(spec: EncoderSpec) -> LoadedEncoder:
         EncoderError: they cannot be used as the spec asks.
     """
     source = locate(spec)
-    return LoadedEncoder(spec, fingerprint(spec, source), LOADERS[spec.loader](spec, source.folder, torch.float32))
+    return LoadedEncoder(spec, fingerprint(spec, source), load_parts(spec, source.folder))
 
 
 @dataclass(frozen=True)

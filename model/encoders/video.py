@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from model.encoders import image
+from model.encoders.architecture import Architecture, architecture_of
 from model.encoders.decode import Sample
-from model.encoders.parts import Architecture, Batch, EncoderError, Frontend, Parts, architecture_of
+from model.encoders.parts import Batch, EncoderError, Frontend, Parts
 from model.encoders.spec import EncoderSpec
 
 ARCHITECTURES: Mapping[str, Architecture] = {"videomae": Architecture(has_cls=False)}

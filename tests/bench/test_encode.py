@@ -54,7 +54,7 @@ def test_every_content_is_stored_anew_at_each_call(
 ) -> None:
     spec = encoder_specs[1]
     contents = contents_of(folder, "image", 3)
-    BareForward(spec, contents).run()
+    BareForward(spec, contents, batch_size=2).run()
     worker = Worker(settings, {"image": load_encoder(spec)})
     settings.data_dir.mkdir(exist_ok=True)
     worker.upload("image", contents, settings.data_dir)

@@ -30,11 +30,13 @@ class Taker:
     def __init__(self, **left: int) -> None:
         self.left = left
         self.taken: list[str] = []
+        self.awaited: list[bool] = []
         self.besides: list[list[int]] = []
         self.given_back: list[Claim] = []
         self.breaks: dict[str, Exception] = {}
 
-    def take(self, job: JobNames, encoder: Specified, besides: Sequence[Claim]) -> Chunk:
+    def take(self, job: JobNames, encoder: Specified, besides: Sequence[Claim], *, awaited: bool = False) -> Chunk:
+        self.awaited.append(awaited)
         self.besides.append([claim.id for claim in besides])
         modality = encoder.spec.modality
         if modality in self.breaks:
@@ -68,6 +70,7 @@ def test_encoders_take_turns_until_none_has_anything() -> None:
         assert line.is_exhausted
     assert taker.given_back == []
     assert taker.besides == [[], [1], [2], [3], [], [4], []], "the one in use when the next one is taken"
+    assert taker.awaited == [True, *[False] * 6], "the first one, for which nothing can be encoded meanwhile"
 
 
 def test_when_the_time_is_over_each_has_had_a_turn_and_nothing_is_held() -> None:
@@ -82,8 +85,8 @@ def test_the_next_chunk_is_taken_while_one_is_in_use() -> None:
     taken = threading.Event()
 
     class Telling(Taker):
-        def take(self, job: JobNames, encoder: Specified, besides: Sequence[Claim]) -> Chunk:
-            chunk = super().take(job, encoder, besides)
+        def take(self, *args: Any, **options: Any) -> Chunk:
+            chunk = super().take(*args, **options)
             if len(self.taken) == 2:
                 taken.set()
             return chunk

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.encoders.base import Encoder, EncoderError, NonFiniteStates
+from model.encoders.base import CPU_POSITIONS, Encoder, EncoderError, NonFiniteStates
 from model.encoders.parts import Batch, MeanPool, Parts, first_pool, last_pool
 from model.encoders.spec import EncoderSpec
 
@@ -115,3 +115,14 @@ def test_pools() -> None:
     assert first_pool(hidden, mask).item() == 1.0
     assert last_pool(hidden, mask).item() == 3.0
     assert last_pool(hidden, None).item() == 100.0
+
+
+@pytest.mark.parametrize(("longest", "size"), [(4, 8), (CPU_POSITIONS // 3, 3), (2 * CPU_POSITIONS, 1)])
+def test_a_pass_on_a_cpu_has_no_more_positions_than_it_takes_well(longest: int, size: int) -> None:
+    """The example is the longest input: its positions say how many samples go through at once, of 8 asked for."""
+    frontend = _Frontend()
+    encoder = _encoder(Parts(_Tower(), frontend, MeanPool(), [0.0] * longest), batch_size=8)
+    assert encoder.batch_size == size
+    frontend.batches.clear()
+    encoder.encode([[1.0]] * 8)
+    assert max(frontend.batches) == size
