@@ -23,7 +23,7 @@ run: install
 	@exec $(BIN)/crossan up --demo
 
 test: install
-	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(TEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(TEST_ARGS)
 
 check: install
 	$(BIN)/ruff check .
