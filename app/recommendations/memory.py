@@ -103,7 +103,7 @@ class RememberedPast:
     @cached_property
     def mark(self) -> HistoryMark:
         """Which events these are, for the record of an answer."""
-        return HistoryMark(len(self.state.members), self.state.through, self.state.digest)
+        return HistoryMark(self.state.count, self.state.through, self.state.digest)
 
     @cached_property
     def _older(self) -> _Rows:
@@ -119,7 +119,7 @@ class RememberedPast:
 
     def rows(self, catalogue: Catalogue) -> Rows:
         """Rows of those of the newest items that the catalogue has, oldest first."""
-        return self._newest.of(catalogue, self.state.seen_members, catalogue.rows_of_seen)
+        return self._newest.of(catalogue, self.state.tails, catalogue.rows_of_seen)
 
     def older_rows(self, catalogue: Catalogue) -> Rows:
         """Rows of the items that only older events have made seen."""

@@ -147,7 +147,7 @@ def candidates_wanted(options: RankingOptions, past: RememberedPast) -> int:
     if options.freshness_weight or options.filter or options.categories or options.include:
         # A look at every row is needed, or at those few that are let through.
         return 0
-    enough = pool_size(options) + len(past.state.members) + len(past.state.older)
+    enough = pool_size(options) + past.state.count + len(past.state.older)
     return min(max(FEWEST, 1 << (enough - 1).bit_length()), LONGEST)
 
 

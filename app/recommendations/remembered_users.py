@@ -32,7 +32,7 @@ class RememberedUser:
     @property
     def weight(self) -> int:
         """Entries that it holds."""
-        return EVENTS_A_USER // 2 + len(self.past.state.members) + len(self.past.state.older)
+        return EVENTS_A_USER // 2 + self.past.state.count + len(self.past.state.older)
 
 
 class RememberedUsers:

@@ -200,7 +200,7 @@ def _record(
         arm=None,
         options={**asked.options.as_json(), SIMILAR: what},
         session=None,
-        history=None if past is None else HistoryMark(len(past.members), past.through, past.digest),
+        history=None if past is None else HistoryMark(past.count, past.through, past.digest),
         rotated={},
         pool=[],
         fallback=None,

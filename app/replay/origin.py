@@ -129,7 +129,7 @@ class OriginReader(Repository):
         if mark is None or user is None:
             return SequenceState(), None
         state = EventRepository(self.transaction, self.project).past(user, limit=mark.count, through=mark.through)
-        return state, (len(state.members), state.digest) == (mark.count, mark.digest)
+        return state, (state.count, state.digest) == (mark.count, mark.digest)
 
     def _page(self, record: AnswerRecord) -> Page:
         answers = AnswerRepository(self.transaction, self.project)

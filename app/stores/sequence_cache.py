@@ -154,12 +154,13 @@ class RedisSequenceReader:
             known: version of the state that the caller remembers; empty for none.
         """
         since = "" if shown_since is None else repr(shown_since)
-        version, members, before, shown = await self._read(_keys(project, user_id), [int(older), since, known])
+        reply = await self._read(_keys(project, user_id), [int(older), since, known])
+        version, is_told, heads, tails, before, shown = reply
         return CachedPast(
-            SequenceState(members[1:], [SeenItem.of(*pair) for pair in _scored(before)]) if members else None,
+            SequenceState(heads, tails, [SeenItem.of(*pair) for pair in _scored(before)]) if is_told else None,
             {item_id.decode(): time for item_id, time in _scored(shown)},
             version,
-            unchanged=bool(version) and not members,
+            unchanged=bool(version) and not is_told,
         )
 
     async def lease(self, project: ProjectId, user_id: str) -> str:

@@ -76,18 +76,24 @@ redis.call('UNLINK', KEYS[2], KEYS[7])
 return redis.call('UNLINK', KEYS[1], KEYS[4], KEYS[5])
 """
 
-READ = """
+READ = f"""
 local version, first = redis.call('GET', KEYS[7]), redis.call('ZRANGE', KEYS[1], 0, 0)[1]
 local whole = first == '\\0' or (first == '\\1' and (ARGV[1] == '0' or redis.call('EXISTS', KEYS[4]) == 1))
-local members, older, shown = {}, {}, {}
-if whole and not (version and version == ARGV[3]) then
-  members = redis.call('ZRANGE', KEYS[1], 0, -1)
+local told = whole and not (version and version == ARGV[3])
+local heads, tails, older, shown = {{}}, {{}}, {{}}, {{}}
+if told then
+  for i, member in ipairs(redis.call('ZRANGE', KEYS[1], 1, -1)) do
+    heads[i], tails[i] = string.sub(member, 1, {HEAD_BYTES}), string.sub(member, {HEAD_BYTES + 1})
+  end
   if ARGV[1] == '1' then older = redis.call('ZRANGE', KEYS[4], 0, -1, 'WITHSCORES') end
 end
 if ARGV[2] ~= '' then shown = redis.call('ZRANGE', KEYS[5], ARGV[2], '+inf', 'BYSCORE', 'WITHSCORES') end
-return {whole and version or '', members, older, shown}
+return {{whole and version or '', told and 1 or 0, table.concat(heads), tails, older, shown}}
 """
-"""What is kept of a user: nothing but its version where the reader has that one, and not even that on a miss."""
+"""What is kept of a user, the parts of the members apart, since only those behind the heads are needed one by one.
+
+Nothing but its version where the reader has that one, and not even that on a miss.
+"""
 
 SHOW = f"""
 redis.call('ZADD', KEYS[5], unpack(ARGV, 2))

@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from operator import itemgetter
+
+import numpy as np
+from numpy.typing import NDArray
 
 NUMBER_BYTES = 8
 TIME_BYTES = 8
 HEAD_BYTES = NUMBER_BYTES + TIME_BYTES
-_NUMBER, _TAIL = itemgetter(slice(NUMBER_BYTES)), itemgetter(slice(HEAD_BYTES, None))
+BIG_ENDIAN = np.dtype(f">u{NUMBER_BYTES}")
 SEPARATOR = b"\x00"
 """Between type and item id; neither may contain it."""
 DIGEST_BYTES = 16
@@ -68,28 +70,32 @@ class SequenceState:
     """A user's past; what a ranking does not need of it is never unpacked.
 
     Attributes:
-        members: the newest events as `SequenceEvent.member`, oldest first.
+        heads: of the newest events the heads of `SequenceEvent.member`, one after the other, oldest first.
+        tails: what follows them: of each event a `SeenItem.member`.
         older: what older events have made seen.
     """
 
-    members: Sequence[bytes] = field(default_factory=list)
+    heads: bytes = b""
+    tails: Sequence[bytes] = field(default_factory=list)
     older: Sequence[SeenItem] = field(default_factory=list)
 
     @classmethod
     def of(cls, events: Iterable[SequenceEvent], older: Iterable[SeenItem] = ()) -> "SequenceState":
         """The state of these events, oldest first."""
-        return cls([event.member for event in events], list(older))
+        members = [event.member for event in events]
+        heads = b"".join([member[:HEAD_BYTES] for member in members])
+        return cls(heads, [member[HEAD_BYTES:] for member in members], list(older))
 
-    @cached_property
-    def seen_members(self) -> list[bytes]:
-        """Of the newest events what a `SeenItem.member` of each is, oldest first."""
-        return [*map(_TAIL, self.members)]
+    @property
+    def count(self) -> int:
+        """How many newest events there are."""
+        return len(self.tails)
 
     @cached_property
     def item_ids(self) -> list[str]:
         """Items of the newest events, oldest first; an item comes as often as its events do."""
         # Type and item in turn: one text to decode and to split.
-        return SEPARATOR.join(self.seen_members).decode().split(SEPARATOR.decode())[1::2]
+        return SEPARATOR.join(self.tails).decode().split(SEPARATOR.decode())[1::2]
 
     @cached_property
     def older_ids(self) -> list[str]:
@@ -99,7 +105,9 @@ class SequenceState:
     @property
     def events(self) -> list[SequenceEvent]:
         """The newest events, oldest first."""
-        return [SequenceEvent.of(member) for member in self.members]
+        starts = range(0, len(self.heads), HEAD_BYTES)
+        heads = [self.heads[at : at + HEAD_BYTES] for at in starts]
+        return [SequenceEvent.of(head + tail) for head, tail in zip(heads, self.tails, strict=True)]
 
     def seen(self, *, types: Collection[str] | None, since_us: int | None) -> list[str]:
         """Items of the events of these types (None: all) at or after the time (None: ever); some may come twice."""
@@ -115,14 +123,18 @@ class SequenceState:
     @property
     def through(self) -> int:
         """The highest number among the newest events, 0 without any."""
-        # A member begins with its number, highest byte first, so the numbers are in the order of the members.
-        return int.from_bytes(max(self.members, default=b"")[:NUMBER_BYTES], "big")
+        return int(self._numbers.max(initial=0))
 
     @property
     def digest(self) -> bytes:
         """BLAKE2b (16 bytes) of the numbers of the newest events, each 8 bytes big-endian, in their order."""
-        numbers = b"".join(map(_NUMBER, self.members))
-        return hashlib.blake2b(numbers, digest_size=DIGEST_BYTES).digest()
+        return hashlib.blake2b(self._numbers.tobytes(), digest_size=DIGEST_BYTES).digest()
+
+    @property
+    def _numbers(self) -> NDArray[np.uint64]:
+        """Of the newest events [s], big-endian."""
+        numbers: NDArray[np.uint64] = np.frombuffer(self.heads, BIG_ENDIAN)[:: HEAD_BYTES // NUMBER_BYTES]
+        return numbers
 
 
 def _time_us(member: bytes) -> int:

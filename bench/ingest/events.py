@@ -128,7 +128,7 @@ class EventLoad:
             for number in range(CHECKED_USERS):
                 user = f"user {number}"
                 state = (await reader.read(self._world.project, user)).state
-                found = 0 if state is None else len(state.members)
+                found = 0 if state is None else state.count
                 if found != min(self._accepted[user], self._world.settings.sequence_cap):
                     raise WrongSequence(f"{user} has {found} events in the cache, {self._accepted[user]} were accepted")
 
