@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     train_processes: int = Field(default=1, ge=1, le=64)
     encode_batch: int = Field(default=256, ge=1, le=1024)
     encode_compile: bool = False
-    decode_processes: int = Field(default=1, ge=1)
+    decode_processes: int = Field(default=2, ge=1)
     decode_timeout_s: float = Field(default=60.0, gt=0)
     decode_memory_bytes: int = Field(default=2 << 30, ge=256 << 20)
 
