@@ -77,8 +77,8 @@ def test_long_work_answers_between_its_batches(
     task("encode")(str(encode))
     assert [state_of(trained, job)[0] for job in jobs] == [JobState.SUCCEEDED] * 3
     sizes = [len(batch) for batch in fakes["text"].batches]
-    assert sizes[:4] == [1, 1, 16, 1]
-    assert sum(sizes[4:]) == 40 - 16, "in chunks that suit the speed of the first one"
+    assert sizes[:4] == [1, 1, 8, 1], "the first chunk, for which the encoder waits, is half a batch"
+    assert sum(sizes[4:]) == 40 - 8, "in chunks that suit the speed of the first one"
 
 
 def test_a_worker_that_shall_end_gives_the_question_back_with_its_upload(

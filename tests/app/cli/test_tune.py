@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from app.cli import options, tune, tune_child
@@ -25,6 +26,7 @@ from tests.app.cli.fake_service import KEY, URL, FakeService
 from tests.fixtures.service import Service
 from tests.fixtures.trained import fill
 from tests.worker.conftest import _set_environment
+from worker.tune_study import SCHEMA
 
 runner = CliRunner()
 FIXED = {"epochs": 2, "item_width": 8, "heads": 2, "max_length": 10, "batch_size": 16, "blocks": 1}
@@ -222,14 +224,26 @@ def test_a_database_that_does_not_answer_is_one_message(
         assert "Traceback" not in out + err
 
 
+def epochs_of_studies(service: Service) -> int:
+    """How many have been completed in this database."""
+    table = f"{SCHEMA}.trial_intermediate_values"
+    with service.context.database.transaction() as transaction:
+        if transaction.session.scalar(text("SELECT to_regclass(:table)"), {"table": table}) is None:
+            return 0
+        return int(transaction.session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+
+
 def test_ctrl_c_ends_it_with_a_result(filled: Service) -> None:
     command = [sys.executable, "-m", "app.cli.main", "tune", "--method", "id", *SET, "--set", "patience=10000"]
+    before = epochs_of_studies(filled)
     with subprocess.Popen(
         [*command, "--set", "epochs=10000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
     ) as process:
         assert process.stderr is not None
         assert "study id-" in process.stderr.readline()
-        time.sleep(0.5)
+        while epochs_of_studies(filled) == before:
+            assert process.poll() is None
+            time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         shown, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
