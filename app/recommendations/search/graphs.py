@@ -109,7 +109,8 @@ def _model(
     constants: Mapping[str, NDArray[Any]],
 ) -> bytes:
     known = {"by_block": np.array([0, -1, BLOCK]), "last": np.array([2]), **constants}
-    initializers = [numpy_helper.from_array(value, name) for name, value in known.items()]
+    used = {name for node in nodes for name in node.input}
+    initializers = [numpy_helper.from_array(value, name) for name, value in known.items() if name in used]
     graph = helper.make_graph(nodes, "search", inputs, outputs, initializers)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
     model: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString()
