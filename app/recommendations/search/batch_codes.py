@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recommendations.search.batch_scan import BLOCK, GROUP, RoundedUsers, Scan, Tiles
+from app.recommendations.search.graphs import LEVELS, ZERO
 from app.recommendations.search.index import NO_ROW
-from app.recommendations.search.products import LANES, LEVELS, ZERO, Products, fastest
+from app.recommendations.search.products import LANES, Products, fastest
 from app.recommendations.search.refining import Shortlist, norms, rounding_error
 
 TILE = 1 << 14
 """Rows multiplied at once: their products are still in the processor's cache when the maxima are looked for."""
 SMALLEST = 1e-6
 """Share of the largest value, below which a block's values are rounded as if it were this: nothing can overflow."""
-TINY = 1e-30
+LEAST = 1e-30
+"""And where all are zero."""
 ROUNDINGS = 8
 """Beyond those of a sum: of an integer to fp32, its product with both scales, what is added, and the threshold."""
 
@@ -98,7 +100,7 @@ def _tiles(values: NDArray[np.float32], order: NDArray[np.int32]) -> Tiles:
         is_row = rows != NO_ROW
         of_rows = np.zeros((*rows.shape, values.shape[1]), np.float32)
         of_rows[is_row] = values[rows[is_row]]
-        scales[tile] = np.maximum(np.abs(of_rows).max(axis=(1, 2)), max(largest * SMALLEST, TINY)) / LEVELS
+        scales[tile] = np.maximum(np.abs(of_rows).max(axis=(1, 2)), max(largest * SMALLEST, LEAST)) / LEVELS
         steps = scales[tile][:, None, None]
         whole = np.rint(of_rows / steps)
         codes[tile] = (whole + ZERO).swapaxes(0, 1)

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.recommendations.search.codes import TINY
+from app.recommendations.search.graphs import LEVELS
 from app.recommendations.search.index import NO_ROW, Scores
-from app.recommendations.search.products import LEVELS, TILES_AT_ONCE, Part, Places
+from app.recommendations.search.products import TILES_AT_ONCE, Part, Places
 from app.recommendations.search.refining import Shortlist, norms
 
 BLOCK = 16
@@ -19,7 +21,6 @@ MOST = 16
 """More rows or blocks than so many times what was asked for are not worth a look."""
 LARGEST = 1 << 30
 """Beyond any product that there is to be compared."""
-TINY = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True)

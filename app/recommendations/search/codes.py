@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from app.recommendations.search.graphs import BLOCK, MAXIMA, SCORES, USERS, open_graph, quantised_graph
+from app.recommendations.search.graphs import BLOCK, LEVELS, MAXIMA, SCORES, USERS, ZERO, open_graph, quantised_graph
 from app.recommendations.search.index import Rows, Scores
 from app.recommendations.search.refining import norms, rounding_error
 
@@ -15,7 +15,6 @@ ROWS_AT_ONCE = 1 << 17
 """Rows of a part: their scores stay in the processor's cache until their maxima are found."""
 USERS_AT_ONCE = 2
 """More of them together save hardly anything, and need memory for a score of every row."""
-LEVELS = 127
 ROOM = 4
 """Blocks for each score that is wanted: with fewer, so many of the scores are looked at that it would take longer."""
 FLOATS_A_BLOCK = 3
@@ -148,7 +147,7 @@ def _part(values: NDArray[np.float32], rows: int, columns: int) -> _Part:
     scales = np.abs(blocks).max(axis=2) / LEVELS
     whole = np.rint(blocks / np.maximum(scales, TINY)[:, :, None])
     lost = norms((blocks - whole * scales[:, :, None]).reshape(rows, -1)).max(initial=0.0)
-    codes = (whole + (LEVELS + 1)).astype(np.uint8)
+    codes = (whole + ZERO).astype(np.uint8)
     session = open_graph(quantised_graph(codes, scales, width))
     return _Part(session, float(norms(values).max(initial=0.0)), float(lost))
 

@@ -15,6 +15,10 @@ BLOCK = 256
 """Scores that share one maximum: only the blocks of the highest maxima are looked at."""
 USERS, ITEMS, COUNT, BLOCKS = "users", "items", "count", "blocks"
 SCORES, MAXIMA, PRODUCTS = "scores", "maxima", "products"
+ZERO = 128
+"""What stands for zero in codes of type uint8."""
+LEVELS = 127
+"""Codes go up and down from zero by so many."""
 TENSOR_TYPES = {
     np.dtype(np.float32): TensorProto.FLOAT,
     np.dtype(np.int64): TensorProto.INT64,
@@ -84,7 +88,7 @@ def quantised_graph(codes: NDArray[np.uint8], scales: NDArray[np.float32], width
 
 def product_graph(kind: type[np.int8 | np.uint8]) -> bytes:
     """Codes [c, d] and users [d, b] → products [c, b], in whole numbers; in uint8 128 stands for zero."""
-    zeros = {"zero": np.array(128, np.uint8), "zero_of_users": np.array(128 if kind is np.uint8 else 0, kind)}
+    zeros = {"zero": np.array(ZERO, np.uint8), "zero_of_users": np.array(ZERO if kind is np.uint8 else 0, kind)}
     node = helper.make_node("MatMulInteger", [ITEMS, USERS, *zeros], [PRODUCTS])
     inputs = [_tensor(ITEMS, np.uint8, "c", "d"), _tensor(USERS, kind, "d", "b")]
     return _model([node], inputs, [_tensor(PRODUCTS, np.int32, "c", "b")], zeros)

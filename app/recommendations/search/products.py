@@ -8,12 +8,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from app.recommendations.search.graphs import ITEMS, PRODUCTS, USERS, open_graph, product_graph
+from app.recommendations.search.graphs import ITEMS, LEVELS, PRODUCTS, USERS, ZERO, open_graph, product_graph
 
-ZERO = 128
-"""The code of zero, in the rows and in users of type uint8."""
-LEVELS = 127
-"""Codes go up and down from zero by so many."""
 LANES = 16
 """Users that are multiplied together, filled up with zeros; more need more memory and save hardly any time."""
 TILES_AT_ONCE = 8

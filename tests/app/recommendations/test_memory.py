@@ -2,7 +2,6 @@
 
 import gc
 import time
-from typing import Any
 
 import numpy as np
 import pytest
@@ -130,9 +129,15 @@ def test_users_are_told_apart_and_forgotten() -> None:
     assert len(nobody) == 0
 
 
-def test_what_is_not_asked_for_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock: Any = {"now": 0.0}
-    monkeypatch.setattr(remembered_users.time, "monotonic", lambda: clock["now"])
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """What the memory takes for the time."""
+    times = {"now": 0.0}
+    monkeypatch.setattr(remembered_users.time, "monotonic", lambda: times["now"])
+    return times
+
+
+def test_what_is_not_asked_for_goes(clock: dict[str, float]) -> None:
     users = RememberedUsers(10)
     users.keep(ONE, "a", remembered())
     users.keep(ONE, "b", remembered())
@@ -144,9 +149,7 @@ def test_what_is_not_asked_for_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert users.find(ONE, "b", older=True) is not None
 
 
-def test_what_is_not_asked_for_goes_when_only_known_users_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock: Any = {"now": 0.0}
-    monkeypatch.setattr(remembered_users.time, "monotonic", lambda: clock["now"])
+def test_what_is_not_asked_for_goes_when_only_known_users_ask(clock: dict[str, float]) -> None:
     users = RememberedUsers(10)
     users.keep(ONE, "a", remembered())
     users.keep(ONE, "b", remembered())
